@@ -1,0 +1,9 @@
+//! The kinds latchkey serves, exactly as they travel on the wire; no behaviour.
+//!
+//! Field names, defaults and limits are those of External Secrets Operator 2.9.0, so that manifests
+//! written for it work unchanged. What a field *means* is decided in [`crate::model`].
+
+pub mod crds;
+pub mod meta;
+pub mod v1;
+pub mod well_known;

@@ -1,0 +1,43 @@
+//! Every label, annotation, finalizer, condition and reason that other programs may depend on.
+//!
+//! The `external-secrets.io` names are those of External Secrets Operator 2.9.0; the `latchkey.dev`
+//! names are ours.
+
+/// API group of the stores and ExternalSecrets.
+pub const GROUP: &str = "external-secrets.io";
+
+/// Label on a Secret that latchkey (or ESO) writes.
+pub const MANAGED_LABEL: &str = "reconcile.external-secrets.io/managed";
+/// Label on an owned Secret: SHA3-224 of `<namespace>/<ExternalSecret>` in hex.
+pub const CREATED_BY_LABEL: &str = "reconcile.external-secrets.io/created-by";
+/// Annotation on a Secret: SHA3-224 over its data, for drift detection.
+pub const DATA_HASH_ANNOTATION: &str = "reconcile.external-secrets.io/data-hash";
+/// Prefix of the field manager under which an ExternalSecret writes its Secret.
+pub const FIELD_MANAGER_PREFIX: &str = "externalsecrets.external-secrets.io/";
+/// Finalizer that ESO puts on ExternalSecrets; latchkey removes it where it meets a deleted object.
+pub const EXTERNAL_SECRET_FINALIZER: &str =
+    "externalsecrets.external-secrets.io/externalsecret-cleanup";
+/// Annotation, on an ExternalSecret or on the Secret, that lets an un-owned Secret be taken over.
+pub const ADOPT_ANNOTATION: &str = "latchkey.dev/adopt";
+
+/// Condition type of every kind.
+pub const CONDITION_READY: &str = "Ready";
+
+/// Prefix of every annotation of a pod that latchkey reads.
+pub const POD_PREFIX: &str = "latchkey.dev/";
+/// Prefix of the annotation that declares an alias: `latchkey.dev/secret.<alias>`.
+pub const ALIAS_PREFIX: &str = "latchkey.dev/secret.";
+/// Annotation with the refresh interval of a pod's aliases.
+pub const POD_REFRESH_ANNOTATION: &str = "latchkey.dev/refresh";
+/// Annotation written on an injected pod: alias to Secret name as JSON; never trusted.
+pub const POD_STATUS_ANNOTATION: &str = "latchkey.dev/status";
+/// Label written on an injected pod.
+pub const INJECTED_LABEL: &str = "latchkey.dev/injected";
+/// Label on a Secret that was materialised for pods.
+pub const MATERIALISED_LABEL: &str = "latchkey.dev/managed";
+/// Annotation on a materialised Secret: the canonical ExternalSecret spec it was made from.
+pub const MATERIALISED_SPEC_ANNOTATION: &str = "latchkey.dev/spec";
+/// Annotation on a materialised Secret: the service account it was made for.
+pub const MATERIALISED_ACCOUNT_ANNOTATION: &str = "latchkey.dev/service-account";
+/// Annotation on a materialised Secret: the alias it was made for.
+pub const MATERIALISED_ALIAS_ANNOTATION: &str = "latchkey.dev/alias";

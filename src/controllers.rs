@@ -1,0 +1,1 @@
+//! Reconcile loops: observe, plan, apply.

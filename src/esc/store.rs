@@ -1,0 +1,1 @@
+//! Environments, revisions and tokens on disk, encrypted.

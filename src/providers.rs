@@ -1,0 +1,168 @@
+//! Where secrets are kept: one trait, one module and one cargo feature a backend.
+//!
+//! A [`Provider`] is made once for the process and holds what is shared: connections, open sessions,
+//! budgets. A [`SecretsClient`] is made from it for one refresh of one object and is cheap.
+
+mod error;
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use async_trait::async_trait;
+
+use crate::api::meta::{SecretKeySelector, StoreKind};
+use crate::cluster::secrets::SecretReader;
+use crate::model::remote::{Find, RemoteRef};
+use crate::model::secret_store::Store;
+use crate::secret::{SecretBytes, SecretMap};
+
+pub use error::{Error, ErrorKind};
+
+/// What a provider can do, as stores report it in `status.capabilities`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Capabilities {
+    /// Secrets can be read.
+    ReadOnly,
+    /// Secrets can be written.
+    WriteOnly,
+    /// Both.
+    ReadWrite,
+}
+
+impl Capabilities {
+    /// As written in the store's status.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ReadOnly => "ReadOnly",
+            Self::WriteOnly => "WriteOnly",
+            Self::ReadWrite => "ReadWrite",
+        }
+    }
+}
+
+/// What a validation could find out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Validation {
+    /// The store was asked and works.
+    Ready,
+    /// The store cannot be asked, for example because its credentials are the consumer's.
+    Unknown,
+}
+
+/// All that a provider may use to make a client.
+#[derive(Clone)]
+pub struct ClientContext {
+    /// The store.
+    pub store: Arc<Store>,
+    /// Namespace of the object that uses the store; empty when a cluster-scoped store is validated.
+    pub namespace: String,
+    /// Reads credentials.
+    pub secrets: Arc<dyn SecretReader>,
+    /// Values fetched from the remote before this moment are too old for this refresh. What was
+    /// fetched since, for whichever object, may be shared.
+    pub not_before: SystemTime,
+}
+
+impl ClientContext {
+    /// Reads one key of a credential Secret.
+    ///
+    /// The selector's namespace counts only in a cluster-scoped store; a selector of a cluster-scoped
+    /// store without namespace means the consumer's. Surrounding white space stays.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] when the selector is incomplete or the Secret or key is missing,
+    /// [`ErrorKind::Denied`] or [`ErrorKind::Unavailable`] when it cannot be read.
+    pub async fn credential(
+        &self,
+        provider: &'static str,
+        field: &str,
+        selector: &SecretKeySelector,
+    ) -> Result<SecretBytes, Error> {
+        let invalid = |text: String| Error::new(ErrorKind::Invalid, provider, text);
+        let name = selector.name.as_deref().filter(|name| !name.is_empty());
+        let name =
+            name.ok_or_else(|| invalid(format!("{field}: the name of the Secret is missing")))?;
+        let key = selector.key.as_deref().filter(|key| !key.is_empty());
+        let key =
+            key.ok_or_else(|| invalid(format!("{field}: the key in Secret {name:?} is missing")))?;
+        let namespace = self.selected_namespace(selector.namespace.as_deref());
+        if namespace.is_empty() {
+            return Err(invalid(format!(
+                "{field}: a ClusterSecretStore must name the namespace of Secret {name:?}"
+            )));
+        }
+        let data = self.secrets.read_secret(namespace, name).await.map_err(|error| {
+            let kind = if error.denied { ErrorKind::Denied } else { ErrorKind::Unavailable };
+            Error::new(kind, provider, format!("{field}: cannot get Kubernetes secret {name:?} from namespace {namespace:?}: {error}"))
+        })?;
+        let mut data = data.ok_or_else(|| {
+            invalid(format!("{field}: cannot get Kubernetes secret {name:?} from namespace {namespace:?}: not found"))
+        })?;
+        data.remove(key).ok_or_else(|| {
+            invalid(format!(
+                "{field}: cannot find secret data for key: {key:?} in Secret {namespace}/{name}"
+            ))
+        })
+    }
+
+    /// The namespace a selector of this store means.
+    #[must_use]
+    pub fn selected_namespace<'a>(&'a self, named: Option<&'a str>) -> &'a str {
+        match (self.store.id.kind, named.filter(|name| !name.is_empty())) {
+            (StoreKind::ClusterSecretStore, Some(named)) => named,
+            (StoreKind::ClusterSecretStore, None) => &self.namespace,
+            (StoreKind::SecretStore, _) => &self.store.id.namespace,
+        }
+    }
+}
+
+/// One kind of backend.
+#[async_trait]
+pub trait Provider: Send + Sync {
+    /// The provider's key in `spec.provider`.
+    fn name(&self) -> &'static str;
+
+    /// What the provider can do.
+    fn capabilities(&self) -> Capabilities;
+
+    /// Checks the store's configuration without any I/O; admission and the controller both ask.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] naming the field.
+    fn check(&self, store: &Store) -> Result<(), Error>;
+
+    /// Makes a client for one refresh.
+    ///
+    /// # Errors
+    /// When credentials cannot be read or the configuration cannot work.
+    async fn client(&self, context: ClientContext) -> Result<Box<dyn SecretsClient>, Error>;
+}
+
+/// Reads, and where the backend allows writes, remote secrets for one refresh of one object.
+#[async_trait]
+pub trait SecretsClient: Send + Sync {
+    /// The value of one remote secret.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] when it does not exist, else the class of the failure.
+    async fn get(&self, reference: &RemoteRef) -> Result<SecretBytes, Error>;
+
+    /// The members of one remote secret.
+    ///
+    /// # Errors
+    /// As [`Self::get`]; [`ErrorKind::Invalid`] when the value has no members.
+    async fn get_map(&self, reference: &RemoteRef) -> Result<SecretMap, Error>;
+
+    /// Every remote secret that matches, by name. Keys are the remote's, not yet made legal.
+    ///
+    /// # Errors
+    /// The class of the failure; an empty result is none.
+    async fn find(&self, find: &Find) -> Result<SecretMap, Error>;
+
+    /// Finds out whether the store works, as cheaply as the backend allows.
+    ///
+    /// # Errors
+    /// Why it does not.
+    async fn validate(&self) -> Result<Validation, Error>;
+}

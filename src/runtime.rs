@@ -1,0 +1,1 @@
+//! Process skeleton: probes, leader election, drain; knows no controller.
