@@ -3,5 +3,11 @@
 //! The controllers and the webhook share this parser, so that what admission accepts a controller can
 //! read. Everything here is pure.
 
+pub mod complaint;
+pub mod duration;
+pub mod external_secret;
+pub mod hash;
+pub mod keys;
 pub mod remote;
+pub mod rewrite;
 pub mod secret_store;
