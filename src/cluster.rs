@@ -1,4 +1,8 @@
 //! latchkey's use of the Kubernetes API: the one place that knows how objects are read and written.
 
+pub mod events;
 pub mod reference;
+pub mod request;
+pub mod secret_object;
 pub mod secrets;
+pub mod status_patch;

@@ -1,1 +1,182 @@
 //! Reconcile loops: observe, plan, apply.
+//!
+//! Each loop decides from caches in pure code and acts in thin code. Of Secrets only metadata is cached,
+//! and only of those that latchkey wrote.
+
+pub(crate) mod caches;
+pub(crate) mod external_secret;
+mod schedule;
+pub(crate) mod secret_store;
+mod watch;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use futures::channel::mpsc::unbounded;
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{Namespace, Secret};
+use kube::Client;
+use kube::api::Api;
+
+use crate::api::v1::{ClusterSecretStore, ExternalSecret, SecretStore};
+use crate::api::well_known::MANAGED_LABEL;
+use crate::cluster::events::Events;
+use crate::cluster::secret_object::Secrets;
+use crate::cluster::secrets::SecretReader;
+use crate::providers::Registry;
+use crate::telemetry::metrics::Metrics;
+
+use caches::Caches;
+use external_secret::{Consent, Memories, Waker, Worker};
+
+/// How controllers behave.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Stores of another class are left alone.
+    pub controller_class: String,
+    /// How often a store is validated that says nothing itself.
+    pub store_interval: Duration,
+    /// Passes under way at once, for each controller.
+    pub concurrency: u16,
+    /// Whether Secrets that nobody owns may be taken over without being asked, as ESO does.
+    pub adopt_unowned: bool,
+    /// Watches one namespace instead of all.
+    pub namespace: Option<String>,
+}
+
+/// What all controllers share.
+pub struct Context {
+    /// Client of the API server.
+    pub client: Client,
+    /// Providers.
+    pub registry: Arc<Registry>,
+    /// Reads credentials.
+    pub reader: Arc<dyn SecretReader>,
+    /// Metrics.
+    pub metrics: Metrics,
+    /// Behaviour.
+    pub options: Options,
+    /// The present.
+    pub clock: fn() -> Timestamp,
+    /// Publishes Events.
+    pub events: Events,
+    objects: Secrets,
+    memories: Memories,
+    consent: Consent,
+}
+
+impl Context {
+    /// Joins what controllers share.
+    #[must_use]
+    pub fn new(
+        client: Client,
+        registry: Arc<Registry>,
+        reader: Arc<dyn SecretReader>,
+        metrics: Metrics,
+        options: Options,
+        clock: fn() -> Timestamp,
+    ) -> Self {
+        Self {
+            events: Events::new(client.clone(), "external-secrets", "latchkey"),
+            objects: Secrets::new(client.clone()),
+            memories: Memories::default(),
+            consent: if options.adopt_unowned {
+                Consent::Given
+            } else {
+                Consent::Asked
+            },
+            client,
+            registry,
+            reader,
+            metrics,
+            options,
+            clock,
+        }
+    }
+
+    fn now(&self) -> Timestamp {
+        (self.clock)()
+    }
+}
+
+/// Runs every controller until `drain` resolves, then finishes the passes under way. `ready` is called
+/// when all caches have their first list.
+pub async fn run(
+    context: Arc<Context>,
+    drain: impl Future<Output = ()> + Send + 'static,
+    ready: impl FnOnce() + Send,
+) {
+    let namespace = context.options.namespace.clone();
+    let client = context.client.clone();
+    let (external_secrets, external_secret_changes) =
+        watch::objects::<ExternalSecret>(scoped(&client, namespace.as_deref()));
+    let (secret_stores, secret_store_changes) =
+        watch::objects::<SecretStore>(scoped(&client, namespace.as_deref()));
+    let (cluster_secret_stores, cluster_store_changes) =
+        watch::objects::<ClusterSecretStore>(Api::all(client.clone()));
+    let managed = format!("{MANAGED_LABEL}=true");
+    let (secrets, secret_changes) =
+        watch::metadata::<Secret>(scoped(&client, namespace.as_deref()), Some(&managed));
+    let (namespaces, namespace_changes) =
+        watch::metadata::<Namespace>(Api::all(client.clone()), None);
+    let caches = Caches {
+        external_secrets,
+        secret_stores,
+        cluster_secret_stores,
+        secrets,
+        namespaces,
+    };
+    let (queue, triggers) = unbounded();
+    let waker = Waker::new(queue);
+    let (stores, store_queues) = secret_store::queues();
+    let watches = futures::future::join5(
+        external_secret::watch_external_secrets(
+            Arc::clone(&context),
+            waker.clone(),
+            external_secret_changes,
+        ),
+        external_secret::watch_secrets(waker.clone(), secret_changes),
+        secret_store::watch(
+            Arc::clone(&context),
+            stores.namespaced,
+            waker.clone(),
+            secret_store_changes,
+        ),
+        secret_store::watch(
+            Arc::clone(&context),
+            stores.cluster,
+            waker.clone(),
+            cluster_store_changes,
+        ),
+        namespace_changes.for_each(|_| std::future::ready(())),
+    );
+    let worker = Arc::new(Worker {
+        context: Arc::clone(&context),
+        caches: caches.clone(),
+    });
+    let drain = futures::FutureExt::shared(drain);
+    let work = async {
+        if caches.ready().await {
+            ready();
+        }
+        let objects = external_secret::run(worker, triggers.take_until(drain.clone()));
+        let stores = secret_store::run(context, &caches, store_queues, drain.clone());
+        futures::future::join(objects, stores).await;
+    };
+    tokio::select! {
+        () = work => {}
+        _ = watches => {}
+    }
+}
+
+fn scoped<K>(client: &Client, namespace: Option<&str>) -> Api<K>
+where
+    K: kube::Resource<Scope = kube::core::NamespaceResourceScope, DynamicType = ()>,
+{
+    match namespace {
+        Some(namespace) => Api::namespaced(client.clone(), namespace),
+        None => Api::all(client.clone()),
+    }
+}

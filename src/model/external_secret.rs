@@ -86,6 +86,7 @@ impl ExternalSecret {
     }
 
     /// Every store the object reads, in the order of use and each once.
+    #[must_use]
     pub fn stores(&self) -> Vec<&StoreId> {
         let mut stores: Vec<&StoreId> = Vec::new();
         for entry in &self.entries {

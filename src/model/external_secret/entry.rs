@@ -308,13 +308,13 @@ impl Reader<'_> {
     }
 
     fn expression(&mut self, field: &str, text: &str) -> Option<Regex> {
-        Regex::new(text)
-            .map_err(|error| {
-                self.complaints.push(Complaint::error(
-                    field,
-                    format!("not a regular expression: {error}"),
-                ))
-            })
-            .ok()
+        match Regex::new(text) {
+            Ok(expression) => Some(expression),
+            Err(error) => {
+                let message = format!("not a regular expression: {error}");
+                self.complaints.push(Complaint::error(field, message));
+                None
+            }
+        }
     }
 }

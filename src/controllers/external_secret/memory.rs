@@ -1,0 +1,80 @@
+//! What is remembered of an ExternalSecret between two passes. All of it can be lost: after a restart
+//! the objects tell the rest, at the price of one read each.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use jiff::Timestamp;
+
+use crate::api::v1::ExternalSecretStatus;
+use crate::cluster::secret_object::Version;
+
+/// What the last passes over one object found.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Memory {
+    /// The object's resource version string that was last synced.
+    pub synced_version: Option<String>,
+    /// When values were last fetched with success.
+    pub refreshed_at: Option<Timestamp>,
+    /// The Secret, as it was last seen to be right.
+    pub verified: Option<Verified>,
+    /// Failures in a row.
+    pub failures: u32,
+    /// No try before this moment, unless the object or a store changes.
+    pub retry_at: Option<Timestamp>,
+    /// The resource version string that the failures belong to.
+    pub failed_version: Option<String>,
+    /// The status as last written.
+    pub told: Option<Told>,
+    /// Entries that the provider did not have, as last told in an Event.
+    pub skipped: Vec<String>,
+}
+
+/// A Secret that was written, or read and compared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Verified {
+    /// The very object.
+    pub version: Version,
+    /// Hash of its data.
+    pub data_hash: String,
+    /// The object's resource version string it was made from.
+    pub synced_version: String,
+}
+
+/// A status that was written.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Told {
+    /// When.
+    pub at: Timestamp,
+    /// What it says.
+    pub status: ExternalSecretStatus,
+}
+
+/// Names an object.
+pub(crate) type Key = (String, String);
+
+/// The memory of every object.
+#[derive(Default)]
+pub(crate) struct Memories(Mutex<HashMap<Key, Memory>>);
+
+impl Memories {
+    /// A copy of what is remembered.
+    pub(crate) fn recall(&self, key: &Key) -> Memory {
+        let memories = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        memories.get(key).cloned().unwrap_or_default()
+    }
+
+    /// Changes what is remembered.
+    pub(crate) fn note(&self, key: &Key, change: impl FnOnce(&mut Memory)) {
+        let mut memories = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        change(memories.entry(key.clone()).or_default());
+    }
+
+    /// Drops an object that is gone.
+    pub(crate) fn forget(&self, key: &Key) {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(key);
+    }
+}

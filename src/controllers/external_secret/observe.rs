@@ -1,0 +1,129 @@
+//! All reads of a pass that need no provider: the caches and the memory.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use kube::ResourceExt as _;
+
+use super::memory::Key;
+use super::plan::{Observed, StoreState, TargetState};
+use crate::api::meta::StoreKind;
+use crate::api::v1::{ExternalSecret, ExternalSecretStatus};
+use crate::cluster::secret_object::Version;
+use crate::controllers::Context;
+use crate::controllers::caches::{CachedStore, Caches};
+use crate::model::complaint::Complaint;
+use crate::model::secret_store::{Store, StoreId, admits_namespace, is_of_class};
+use crate::model::{external_secret, hash};
+
+/// An ExternalSecret and all that the caches know around it.
+pub(super) struct Snapshot {
+    /// Namespace and name.
+    pub key: Key,
+    /// Identity.
+    pub uid: String,
+    /// The checked spec, or what is wrong with it.
+    pub parsed: Result<external_secret::ExternalSecret, Vec<Complaint>>,
+    /// The present resource version string.
+    pub version: String,
+    /// What its status says.
+    pub status: ExternalSecretStatus,
+    /// The stores it may use.
+    pub stores: HashMap<StoreId, Arc<Store>>,
+    states: Vec<(StoreId, StoreState)>,
+    target: Option<TargetState>,
+}
+
+impl Snapshot {
+    /// Reads the caches.
+    pub(super) fn take(context: &Context, caches: &Caches, object: &ExternalSecret) -> Self {
+        let namespace = object.namespace().unwrap_or_default();
+        let name = object.name_any();
+        let mut stores = HashMap::new();
+        let mut states = Vec::new();
+        for id in external_secret::stores_named(&namespace, &object.spec) {
+            let cached = caches.store(&id);
+            if let Some(Ok(cached)) = &cached {
+                stores.insert(id.clone(), Arc::clone(&cached.store));
+            }
+            let state = store_state(context, caches, &namespace, cached);
+            states.push((id, state));
+        }
+        let target_name = external_secret::target_name(&name, &object.spec);
+        let generation = object.metadata.generation.unwrap_or_default();
+        Self {
+            uid: object.uid().unwrap_or_default(),
+            parsed: external_secret::ExternalSecret::parse(&namespace, &name, &object.spec),
+            version: hash::resource_version(generation, object.labels(), object.annotations()),
+            status: object.status.clone().unwrap_or_default(),
+            target: target_state(caches, &namespace, target_name),
+            stores,
+            states,
+            key: (namespace, name),
+        }
+    }
+
+    /// What the plan is made from.
+    pub(super) fn observed(&self, context: &Context) -> Observed<'_> {
+        Observed {
+            parsed: self.parsed.as_ref().map_err(Vec::as_slice),
+            version: self.version.clone(),
+            status: &self.status,
+            stores: self.states.clone(),
+            target: self.target.clone(),
+            memory: context.memories.recall(&self.key),
+        }
+    }
+
+    /// The Secret, as the cache of metadata has it.
+    pub(super) fn target(&self) -> Option<&TargetState> {
+        self.target.as_ref()
+    }
+}
+
+fn target_state(caches: &Caches, namespace: &str, name: &str) -> Option<TargetState> {
+    let secret = caches.secret(namespace, name)?;
+    Some(TargetState {
+        version: Version {
+            uid: secret.uid().unwrap_or_default(),
+            resource_version: secret.resource_version().unwrap_or_default(),
+        },
+        labels: secret.labels().clone(),
+        annotations: secret.annotations().clone(),
+    })
+}
+
+fn store_state(
+    context: &Context,
+    caches: &Caches,
+    namespace: &str,
+    cached: Option<Result<CachedStore, String>>,
+) -> StoreState {
+    let cached = match cached {
+        None => return StoreState::Missing,
+        Some(Err(why)) => return StoreState::Unreadable(why),
+        Some(Ok(cached)) => cached,
+    };
+    if !is_of_class(&cached.spec, &context.options.controller_class) {
+        return StoreState::Foreign;
+    }
+    let id = &cached.store.id;
+    if id.kind == StoreKind::ClusterSecretStore {
+        let labels = caches.namespace_labels(namespace);
+        match admits_namespace(&cached.spec.conditions, namespace, &labels) {
+            Ok(true) => {}
+            Ok(false) => {
+                return StoreState::Denied(format!(
+                    "using cluster store {:?} is not allowed from namespace {namespace:?}: denied by spec.condition",
+                    id.name
+                ));
+            }
+            Err(complaint) => return StoreState::Unreadable(complaint.to_string()),
+        }
+    }
+    match cached.ready() {
+        None => StoreState::Unvalidated(cached.created),
+        Some(ready) if ready.status == "True" => StoreState::Ready,
+        Some(ready) => StoreState::NotReady(ready.message.clone().unwrap_or_default()),
+    }
+}

@@ -1,0 +1,281 @@
+//! Whether to fetch now, later or not at all.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::Failure;
+use crate::api::v1::{CreationPolicy, ExternalSecretStatus, RefreshPolicy};
+use crate::api::well_known::{DATA_HASH_ANNOTATION, MANAGED_LABEL};
+use crate::cluster::secret_object::Version;
+use crate::controllers::external_secret::memory::Memory;
+use crate::controllers::external_secret::status;
+use crate::controllers::schedule::{tick, until};
+use crate::model::complaint::{Complaint, join};
+use crate::model::external_secret::ExternalSecret;
+use crate::model::secret_store::StoreId;
+
+/// Objects synced for the first time share what was fetched this short a time ago.
+const FIRST_SYNC_SHARE: SignedDuration = SignedDuration::from_secs(30);
+/// Objects whose change asks for fresh values share what was fetched this short a time ago.
+const CHANGE_SHARE: SignedDuration = SignedDuration::from_secs(1);
+/// How long a store that was just made may take to be validated before its users complain.
+const VALIDATION_GRACE: SignedDuration = SignedDuration::from_secs(5);
+/// All that is known of an object without asking a provider.
+pub(in crate::controllers::external_secret) struct Observed<'a> {
+    /// The object, or what is wrong with it.
+    pub parsed: Result<&'a ExternalSecret, &'a [Complaint]>,
+    /// Its present resource version string.
+    pub version: String,
+    /// What its status says.
+    pub status: &'a ExternalSecretStatus,
+    /// Its stores, in the order of use.
+    pub stores: Vec<(StoreId, StoreState)>,
+    /// Its Secret, as the cache of metadata has it.
+    pub target: Option<TargetState>,
+    /// What earlier passes remember.
+    pub memory: Memory,
+}
+
+/// What is known of a store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::controllers::external_secret) enum StoreState {
+    /// There is none of that name.
+    Missing,
+    /// It cannot be read; the text says why.
+    Unreadable(String),
+    /// Another controller serves it.
+    Foreign,
+    /// Its conditions do not admit the namespace; the text says so.
+    Denied(String),
+    /// It was made at this moment and has not been validated yet.
+    Unvalidated(Timestamp),
+    /// It was validated and does not work; the text is its condition's message.
+    NotReady(String),
+    /// It works.
+    Ready,
+}
+
+/// Metadata of a Secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::controllers::external_secret) struct TargetState {
+    /// The very object.
+    pub version: Version,
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
+    /// Annotations.
+    pub annotations: BTreeMap<String, String>,
+}
+
+/// What to do next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::controllers::external_secret) enum Step {
+    /// Leave the object to another controller.
+    Ignore,
+    /// Nothing, until the wait is over; `None` is until something changes.
+    Rest(Option<Duration>),
+    /// Tell the user, and leave the Secret as it is.
+    Refuse(Failure),
+    /// Read the Secret and see whether somebody changed its data.
+    Verify,
+    /// Fetch values that are at least as new as `not_before`.
+    Fetch {
+        /// Oldest acceptable moment of fetching.
+        not_before: Timestamp,
+    },
+}
+
+/// Decides on the next step.
+pub(in crate::controllers::external_secret) fn next_step(
+    observed: &Observed<'_>,
+    now: Timestamp,
+) -> Step {
+    if observed
+        .stores
+        .iter()
+        .any(|(_, state)| *state == StoreState::Foreign)
+    {
+        return Step::Ignore;
+    }
+    let object = match observed.parsed {
+        Ok(object) => object,
+        Err(complaints) => {
+            return Step::Refuse(Failure::lasting(
+                "the ExternalSecret cannot be served",
+                join(complaints),
+            ));
+        }
+    };
+    let needed = match need(observed, object, now) {
+        Need::Nothing(wait) => return Step::Rest(wait),
+        Need::Look => return Step::Verify,
+        Need::Values(not_before) => not_before,
+    };
+    if let Some(retry_at) = pending_retry(observed, now) {
+        return Step::Rest(Some(until(now, retry_at)));
+    }
+    match store_obstacle(observed, now) {
+        Some(obstacle) => obstacle,
+        None => Step::Fetch { not_before: needed },
+    }
+}
+
+/// The wait for the next refresh of an object whose Secret is as it should be.
+pub(in crate::controllers::external_secret) fn rest_after_success(
+    object: &ExternalSecret,
+    now: Timestamp,
+) -> Option<Duration> {
+    let interval = object.refresh.interval;
+    let periodic =
+        object.refresh.policy == RefreshPolicy::Periodic && interval > SignedDuration::ZERO;
+    periodic.then(|| until(now, window_start(object, now) + interval))
+}
+
+/// When the present refresh window of an object began. Objects of one store and interval share their
+/// windows.
+pub(in crate::controllers::external_secret) fn window_start(
+    object: &ExternalSecret,
+    now: Timestamp,
+) -> Timestamp {
+    let seed = object.entries.first().map(|entry| &entry.store);
+    tick(now, object.refresh.interval, &seed)
+}
+
+enum Need {
+    Nothing(Option<Duration>),
+    Look,
+    Values(Timestamp),
+}
+
+fn need(observed: &Observed<'_>, object: &ExternalSecret, now: Timestamp) -> Need {
+    let interval = object.refresh.interval;
+    let latest_tick = window_start(object, now);
+    let synced = observed.synced_version();
+    let refreshed = observed
+        .refreshed_at()
+        .filter(|refreshed| *refreshed <= now);
+    let once = interval <= SignedDuration::ZERO;
+    let oldest = |share: SignedDuration| {
+        if once {
+            now - share
+        } else {
+            latest_tick.max(now - share)
+        }
+    };
+
+    let changed = synced != Some(observed.version.as_str());
+    let Some((_, refreshed)) = synced.zip(refreshed) else {
+        return Need::Values(oldest(FIRST_SYNC_SHARE));
+    };
+    let asks_again = match object.refresh.policy {
+        RefreshPolicy::CreatedOnce => false,
+        RefreshPolicy::OnChange => changed,
+        RefreshPolicy::Periodic => changed && !once,
+    };
+    if asks_again {
+        return Need::Values(now - CHANGE_SHARE);
+    }
+    let periodic = object.refresh.policy == RefreshPolicy::Periodic && !once;
+    if periodic && refreshed < latest_tick {
+        return Need::Values(latest_tick);
+    }
+    match drift(observed, object.target.creation) {
+        Drift::Certain if once => Need::Values(now - FIRST_SYNC_SHARE),
+        Drift::Certain => Need::Values(latest_tick),
+        Drift::Possible => Need::Look,
+        Drift::None => Need::Nothing(rest_after_success(object, now)),
+    }
+}
+
+enum Drift {
+    None,
+    Possible,
+    Certain,
+}
+
+/// Whether the Secret still is what was written. With policy Merge a missing Secret is somebody else's
+/// to make, and only the next refresh looks again; with None there is nothing to keep.
+fn drift(observed: &Observed<'_>, creation: CreationPolicy) -> Drift {
+    if matches!(creation, CreationPolicy::None | CreationPolicy::Orphan) {
+        return Drift::None;
+    }
+    let Some(target) = &observed.target else {
+        return if creation == CreationPolicy::Merge || observed.expects_no_target() {
+            Drift::None
+        } else {
+            Drift::Certain
+        };
+    };
+    let labelled = target
+        .labels
+        .get(MANAGED_LABEL)
+        .is_some_and(|value| value == "true");
+    let hash = target.annotations.get(DATA_HASH_ANNOTATION);
+    match (&observed.memory.verified, hash) {
+        (_, None) => Drift::Certain,
+        _ if !labelled => Drift::Certain,
+        (Some(verified), Some(hash)) if verified.data_hash != *hash => Drift::Certain,
+        (Some(verified), _) if verified.version == target.version => Drift::None,
+        _ => Drift::Possible,
+    }
+}
+
+impl Observed<'_> {
+    fn synced_version(&self) -> Option<&str> {
+        let remembered = self.memory.synced_version.as_deref();
+        remembered
+            .or(self.status.synced_resource_version.as_deref())
+            .filter(|version| !version.is_empty())
+    }
+
+    fn refreshed_at(&self) -> Option<Timestamp> {
+        let remembered = self.memory.refreshed_at;
+        remembered.or(self.status.refresh_time.as_ref().map(|time| time.0))
+    }
+
+    /// Whether the last success left no Secret, by deletion policy.
+    fn expects_no_target(&self) -> bool {
+        let ready = self
+            .status
+            .conditions
+            .iter()
+            .find(|condition| condition.type_ == "Ready");
+        let reason = ready.and_then(|condition| condition.reason.as_deref());
+        let retained_nothing =
+            ready.is_some_and(|condition| condition.message.as_deref() == Some(status::RETAINED));
+        reason == Some(status::SECRET_DELETED) || retained_nothing
+    }
+}
+
+/// The moment before which a failed object is not tried again, while nothing changed.
+fn pending_retry(observed: &Observed<'_>, now: Timestamp) -> Option<Timestamp> {
+    let same = observed.memory.failed_version.as_deref() == Some(observed.version.as_str());
+    observed
+        .memory
+        .retry_at
+        .filter(|retry_at| same && *retry_at > now)
+}
+
+fn store_obstacle(observed: &Observed<'_>, now: Timestamp) -> Option<Step> {
+    observed.stores.iter().find_map(|(id, state)| {
+        let store = format!("{} {:?}", id.kind.as_str(), id.name);
+        let cause = match state {
+            StoreState::Ready | StoreState::Foreign => return None,
+            StoreState::Missing => {
+                format!("could not get {store}: not found; create it or correct secretStoreRef")
+            }
+            StoreState::Unreadable(why) => format!("could not read {store}: {why}"),
+            StoreState::Denied(why) => why.clone(),
+            StoreState::NotReady(why) => format!("{store} is not ready: {why}"),
+            StoreState::Unvalidated(created) => {
+                let patience = *created + VALIDATION_GRACE;
+                if now < patience {
+                    return Some(Step::Rest(Some(until(now, patience))));
+                }
+                format!("{store} is not ready: it has not been validated yet")
+            }
+        };
+        Some(Step::Refuse(Failure::passing(status::NO_DATA, cause)))
+    })
+}

@@ -1,0 +1,304 @@
+//! Metrics: every name and label in one place.
+//!
+//! Names without the prefix `latchkey_` are ESO's and controller-runtime's, so that dashboards and
+//! alerts made for them go on working.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus::{
+    Encoder as _, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts,
+    Registry, TextEncoder,
+};
+
+/// Which kind of object a series is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// ExternalSecrets.
+    ExternalSecret,
+    /// SecretStores.
+    SecretStore,
+    /// ClusterSecretStores.
+    ClusterSecretStore,
+}
+
+impl Subject {
+    const ALL: [Self; 3] = [
+        Self::ExternalSecret,
+        Self::SecretStore,
+        Self::ClusterSecretStore,
+    ];
+
+    /// The controller's name, which is also the prefix of its metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ExternalSecret => "externalsecret",
+            Self::SecretStore => "secretstore",
+            Self::ClusterSecretStore => "clustersecretstore",
+        }
+    }
+}
+
+/// The process's metrics; a clone counts in the same series.
+#[derive(Clone)]
+pub struct Metrics(Arc<Series>);
+
+struct Series {
+    registry: Registry,
+    sync_calls: IntCounterVec,
+    sync_errors: IntCounterVec,
+    provider_calls: IntCounterVec,
+    reconciles: IntCounterVec,
+    reconcile_seconds: HistogramVec,
+    panics: IntCounterVec,
+    webhook_requests: IntCounterVec,
+    webhook_seconds: HistogramVec,
+    conditions: [IntGaugeVec; 3],
+    durations: [GaugeVec; 3],
+}
+
+const OBJECT: [&str; 2] = ["name", "namespace"];
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// An empty registry with every metric in it.
+    #[must_use]
+    pub fn new() -> Self {
+        let registry = Registry::new();
+        let counter = |name: &str, help: &str, labels: &[&str]| {
+            let counter =
+                IntCounterVec::new(Opts::new(name, help), labels).expect("the name must be legal");
+            registry
+                .register(Box::new(counter.clone()))
+                .expect("the name must be free");
+            counter
+        };
+        let histogram = |name: &str, help: &str, labels: &[&str]| {
+            let histogram = HistogramVec::new(HistogramOpts::new(name, help), labels)
+                .expect("the name must be legal");
+            registry
+                .register(Box::new(histogram.clone()))
+                .expect("the name must be free");
+            histogram
+        };
+        let conditions = Subject::ALL.map(|subject| {
+            let name = format!("{}_status_condition", subject.as_str());
+            let labels = ["name", "namespace", "condition", "status"];
+            let gauge = IntGaugeVec::new(
+                Opts::new(name, "1 for the present status of a condition"),
+                &labels,
+            );
+            let gauge = gauge.expect("the name must be legal");
+            registry
+                .register(Box::new(gauge.clone()))
+                .expect("the name must be free");
+            gauge
+        });
+        let durations = Subject::ALL.map(|subject| {
+            let name = format!("{}_reconcile_duration", subject.as_str());
+            let gauge = GaugeVec::new(
+                Opts::new(name, "Nanoseconds the last reconcile took"),
+                &OBJECT,
+            );
+            let gauge = gauge.expect("the name must be legal");
+            registry
+                .register(Box::new(gauge.clone()))
+                .expect("the name must be free");
+            gauge
+        });
+        Self(Arc::new(Series {
+            sync_calls: counter(
+                "externalsecret_sync_calls_total",
+                "Refreshes of ExternalSecrets",
+                &OBJECT,
+            ),
+            sync_errors: counter(
+                "externalsecret_sync_calls_error",
+                "Failed refreshes of ExternalSecrets",
+                &OBJECT,
+            ),
+            provider_calls: counter(
+                "externalsecret_provider_api_calls_count",
+                "Calls of providers",
+                &["provider", "call", "status"],
+            ),
+            reconciles: counter(
+                "controller_runtime_reconcile_total",
+                "Reconciles",
+                &["controller", "result"],
+            ),
+            reconcile_seconds: histogram(
+                "controller_runtime_reconcile_time_seconds",
+                "Seconds a reconcile took",
+                &["controller"],
+            ),
+            panics: counter(
+                "latchkey_panics_total",
+                "Reconciles and requests that panicked",
+                &["where"],
+            ),
+            webhook_requests: counter(
+                "controller_runtime_webhook_requests_total",
+                "Admission requests",
+                &["webhook", "code"],
+            ),
+            webhook_seconds: histogram(
+                "controller_runtime_webhook_latency_seconds",
+                "Seconds an admission request took",
+                &["webhook"],
+            ),
+            conditions,
+            durations,
+            registry,
+        }))
+    }
+
+    /// A refresh of an ExternalSecret begins.
+    pub fn refreshed(&self, namespace: &str, name: &str) {
+        self.0
+            .sync_calls
+            .with_label_values(&[name, namespace])
+            .inc();
+    }
+
+    /// A refresh of an ExternalSecret failed.
+    pub fn failed(&self, namespace: &str, name: &str) {
+        self.0
+            .sync_errors
+            .with_label_values(&[name, namespace])
+            .inc();
+    }
+
+    /// A reconcile ended.
+    pub fn reconciled(
+        &self,
+        subject: Subject,
+        namespace: &str,
+        name: &str,
+        took: Duration,
+        ok: bool,
+    ) {
+        let controller = subject.as_str();
+        let result = if ok { "success" } else { "error" };
+        self.0
+            .reconciles
+            .with_label_values(&[controller, result])
+            .inc();
+        self.0
+            .reconcile_seconds
+            .with_label_values(&[controller])
+            .observe(took.as_secs_f64());
+        let nanoseconds = took.as_secs_f64() * 1e9;
+        self.0.durations[subject as usize]
+            .with_label_values(&[name, namespace])
+            .set(nanoseconds);
+    }
+
+    /// The condition Ready of an object.
+    pub fn ready(&self, subject: Subject, namespace: &str, name: &str, ready: bool) {
+        let gauge = &self.0.conditions[subject as usize];
+        let (status, opposite) = if ready {
+            ("True", "False")
+        } else {
+            ("False", "True")
+        };
+        gauge
+            .with_label_values(&[name, namespace, "Ready", status])
+            .set(1);
+        gauge
+            .with_label_values(&[name, namespace, "Ready", opposite])
+            .set(0);
+    }
+
+    /// Drops every series of an object that is gone.
+    pub fn forget(&self, subject: Subject, namespace: &str, name: &str) {
+        let gauge = &self.0.conditions[subject as usize];
+        for status in ["True", "False"] {
+            drop(gauge.remove_label_values(&[name, namespace, "Ready", status]));
+        }
+        drop(self.0.durations[subject as usize].remove_label_values(&[name, namespace]));
+        if subject == Subject::ExternalSecret {
+            drop(self.0.sync_calls.remove_label_values(&[name, namespace]));
+            drop(self.0.sync_errors.remove_label_values(&[name, namespace]));
+        }
+    }
+
+    /// A provider was called.
+    pub fn called_provider(&self, provider: &str, call: &str, ok: bool) {
+        let status = if ok { "success" } else { "error" };
+        self.0
+            .provider_calls
+            .with_label_values(&[provider, call, status])
+            .inc();
+    }
+
+    /// A reconcile or a request panicked.
+    pub fn panicked(&self, place: &str) {
+        self.0.panics.with_label_values(&[place]).inc();
+    }
+
+    /// An admission request was answered.
+    pub fn reviewed(&self, webhook: &str, code: u16, took: Duration) {
+        self.0
+            .webhook_requests
+            .with_label_values(&[webhook, &code.to_string()])
+            .inc();
+        self.0
+            .webhook_seconds
+            .with_label_values(&[webhook])
+            .observe(took.as_secs_f64());
+    }
+
+    /// All series in Prometheus' text format.
+    #[must_use]
+    pub fn encode(&self) -> String {
+        let mut text = Vec::new();
+        if let Err(error) = TextEncoder::new().encode(&self.0.registry.gather(), &mut text) {
+            tracing::error!(error = %error, "Failed to encode metrics");
+        }
+        String::from_utf8_lossy(&text).into_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_status_of_a_condition_is_1() {
+        let metrics = Metrics::new();
+        metrics.ready(Subject::ExternalSecret, "team", "app", true);
+        metrics.ready(Subject::ExternalSecret, "team", "app", false);
+        let text = metrics.encode();
+        let series = |status: &str, value: u8| {
+            format!(
+                r#"externalsecret_status_condition{{condition="Ready",name="app",namespace="team",status="{status}"}} {value}"#
+            )
+        };
+        assert!(text.contains(&series("False", 1)), "{text}");
+        assert!(text.contains(&series("True", 0)), "{text}");
+    }
+
+    #[test]
+    fn an_object_that_is_gone_leaves_no_series() {
+        let metrics = Metrics::new();
+        metrics.refreshed("team", "app");
+        metrics.failed("team", "app");
+        metrics.ready(Subject::ExternalSecret, "team", "app", true);
+        metrics.reconciled(
+            Subject::ExternalSecret,
+            "team",
+            "app",
+            Duration::from_millis(1),
+            true,
+        );
+        metrics.forget(Subject::ExternalSecret, "team", "app");
+        assert!(!metrics.encode().contains("team"));
+    }
+}
