@@ -1,1 +1,67 @@
 //! Commands: wiring and offline tools.
+
+mod generate;
+mod run;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Brings secrets from where they are kept to where Kubernetes workloads need them.
+#[derive(Debug, Parser)]
+#[command(name = "latchkey", version, about, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs the operator and the admission webhook
+    Run(Box<run::Args>),
+    /// Writes the manifests that are made from code
+    Generate(generate::Args),
+}
+
+/// Reads the command line and runs the command; the exit code is 0 on success, 1 on failure and 2 when
+/// the command line cannot be read.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&error.into()),
+    };
+    let result = runtime.block_on(async {
+        match cli.command {
+            Command::Run(args) => run::run(*args).await,
+            Command::Generate(args) => generate::run(&args),
+        }
+    });
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error),
+    }
+}
+
+#[expect(
+    clippy::print_stderr,
+    reason = "the edge where errors reach the person who ran the command"
+)]
+fn fail(error: &anyhow::Error) -> ExitCode {
+    eprintln!("latchkey: {error:#}");
+    ExitCode::FAILURE
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::Cli;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

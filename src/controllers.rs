@@ -13,8 +13,8 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt as _;
 use futures::channel::mpsc::unbounded;
+use futures::{FutureExt as _, StreamExt as _};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::Client;
@@ -30,6 +30,9 @@ use crate::telemetry::metrics::Metrics;
 
 use caches::Caches;
 use external_secret::{Consent, Memories, Waker, Worker};
+
+/// How often providers drop what they kept long enough.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(10);
 
 /// How controllers behave.
 #[derive(Clone, Debug)]
@@ -108,18 +111,53 @@ pub async fn run(
     drain: impl Future<Output = ()> + Send + 'static,
     ready: impl FnOnce() + Send,
 ) {
-    let namespace = context.options.namespace.clone();
-    let client = context.client.clone();
-    let (external_secrets, external_secret_changes) =
-        watch::objects::<ExternalSecret>(scoped(&client, namespace.as_deref()));
-    let (secret_stores, secret_store_changes) =
-        watch::objects::<SecretStore>(scoped(&client, namespace.as_deref()));
-    let (cluster_secret_stores, cluster_store_changes) =
-        watch::objects::<ClusterSecretStore>(Api::all(client.clone()));
+    let (queue, triggers) = unbounded();
+    let (stores, store_queues) = secret_store::queues();
+    let (caches, watches) = start_watches(&context, &Waker::new(queue), stores);
+    let worker = Arc::new(Worker {
+        context: Arc::clone(&context),
+        caches: caches.clone(),
+    });
+    let drain = drain.shared();
+    let work = async {
+        if caches.ready().await {
+            ready();
+        }
+        let objects = external_secret::run(worker, triggers.take_until(drain.clone()));
+        let stores = secret_store::run(Arc::clone(&context), &caches, store_queues, drain.clone());
+        futures::future::join(objects, stores).await;
+    };
+    let sweeps = async {
+        let mut ticks = tokio::time::interval(SWEEP_INTERVAL);
+        loop {
+            ticks.tick().await;
+            context.registry.sweep();
+        }
+    };
+    tokio::select! {
+        () = work => {}
+        () = watches => {}
+        () = sweeps => {}
+    }
+}
+
+/// The caches, and the future that fills them and wakes controllers.
+fn start_watches(
+    context: &Arc<Context>,
+    waker: &Waker,
+    stores: secret_store::Stores,
+) -> (Caches, impl Future<Output = ()> + use<>) {
+    let client = &context.client;
+    let namespace = context.options.namespace.as_deref();
     let managed = format!("{MANAGED_LABEL}=true");
-    let (secrets, secret_changes) =
-        watch::metadata::<Secret>(scoped(&client, namespace.as_deref()), Some(&managed));
-    let (namespaces, namespace_changes) =
+    let (external_secrets, changed_objects) =
+        watch::objects::<ExternalSecret>(scoped(client, namespace));
+    let (secret_stores, changed_stores) = watch::objects::<SecretStore>(scoped(client, namespace));
+    let (cluster_secret_stores, changed_cluster_stores) =
+        watch::objects::<ClusterSecretStore>(Api::all(client.clone()));
+    let (secrets, changed_secrets) =
+        watch::metadata::<Secret>(scoped(client, namespace), Some(&managed));
+    let (namespaces, changed_namespaces) =
         watch::metadata::<Namespace>(Api::all(client.clone()), None);
     let caches = Caches {
         external_secrets,
@@ -128,47 +166,28 @@ pub async fn run(
         secrets,
         namespaces,
     };
-    let (queue, triggers) = unbounded();
-    let waker = Waker::new(queue);
-    let (stores, store_queues) = secret_store::queues();
     let watches = futures::future::join5(
         external_secret::watch_external_secrets(
-            Arc::clone(&context),
+            Arc::clone(context),
             waker.clone(),
-            external_secret_changes,
+            changed_objects,
         ),
-        external_secret::watch_secrets(waker.clone(), secret_changes),
+        external_secret::watch_secrets(waker.clone(), changed_secrets),
         secret_store::watch(
-            Arc::clone(&context),
+            Arc::clone(context),
             stores.namespaced,
             waker.clone(),
-            secret_store_changes,
+            changed_stores,
         ),
         secret_store::watch(
-            Arc::clone(&context),
+            Arc::clone(context),
             stores.cluster,
             waker.clone(),
-            cluster_store_changes,
+            changed_cluster_stores,
         ),
-        namespace_changes.for_each(|_| std::future::ready(())),
+        changed_namespaces.for_each(|_| std::future::ready(())),
     );
-    let worker = Arc::new(Worker {
-        context: Arc::clone(&context),
-        caches: caches.clone(),
-    });
-    let drain = futures::FutureExt::shared(drain);
-    let work = async {
-        if caches.ready().await {
-            ready();
-        }
-        let objects = external_secret::run(worker, triggers.take_until(drain.clone()));
-        let stores = secret_store::run(context, &caches, store_queues, drain.clone());
-        futures::future::join(objects, stores).await;
-    };
-    tokio::select! {
-        () = work => {}
-        _ = watches => {}
-    }
+    (caches, watches.map(|_| ()))
 }
 
 fn scoped<K>(client: &Client, namespace: Option<&str>) -> Api<K>

@@ -11,3 +11,4 @@ pub mod keys;
 pub mod remote;
 pub mod rewrite;
 pub mod secret_store;
+pub mod value;

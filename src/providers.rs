@@ -4,6 +4,11 @@
 //! budgets. A [`SecretsClient`] is made from it for one refresh of one object and is cheap.
 
 mod error;
+#[cfg(feature = "provider-fake")]
+mod fake;
+#[cfg(feature = "provider-pulumi")]
+mod pulumi;
+mod registry;
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -17,6 +22,7 @@ use crate::model::secret_store::Store;
 use crate::secret::{SecretBytes, SecretMap};
 
 pub use error::{Error, ErrorKind};
+pub use registry::{Options, Registry};
 
 /// What a provider can do, as stores report it in `status.capabilities`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,6 +143,9 @@ pub trait Provider: Send + Sync {
     /// # Errors
     /// When credentials cannot be read or the configuration cannot work.
     async fn client(&self, context: ClientContext) -> Result<Box<dyn SecretsClient>, Error>;
+
+    /// Drops from memory what was kept long enough; called every few seconds.
+    fn sweep(&self) {}
 }
 
 /// Reads, and where the backend allows writes, remote secrets for one refresh of one object.
@@ -165,23 +174,4 @@ pub trait SecretsClient: Send + Sync {
     /// # Errors
     /// Why it does not.
     async fn validate(&self) -> Result<Validation, Error>;
-}
-
-/// Providers by their key in `spec.provider`.
-pub struct Registry {
-    providers: Vec<Arc<dyn Provider>>,
-}
-
-impl Registry {
-    /// The provider of a store.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Unsupported`] when it is not served.
-    pub fn provider(&self, store: &Store) -> Result<Arc<dyn Provider>, Error> {
-        let _ = store;
-        self.providers
-            .first()
-            .cloned()
-            .ok_or_else(|| Error::new(ErrorKind::Unsupported, "", ""))
-    }
 }

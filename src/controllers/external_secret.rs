@@ -68,6 +68,10 @@ pub(crate) async fn run(worker: Arc<Worker>, triggers: impl Stream<Item = Trigge
         .await;
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the signature is the applier's"
+)]
 fn retry(object: Arc<Guarded<ExternalSecret>>, error: &Error, worker: Arc<Worker>) -> Action {
     let key = key_of(object.meta());
     let failures = count_failure(&worker, &key);
@@ -171,8 +175,7 @@ async fn reconcile_readable(object: &ExternalSecret, worker: &Worker) -> Result<
         };
     }
     let ended = match step {
-        Step::Ignore => return Ok(Action::await_change()),
-        Step::Verify => return Ok(Action::await_change()),
+        Step::Ignore | Step::Verify => return Ok(Action::await_change()),
         Step::Rest(wait) => return Ok(wait.map_or_else(Action::await_change, Action::requeue)),
         Step::Refuse(failure) => Ended::Failed(failure),
         Step::Fetch { not_before } => {
@@ -300,7 +303,7 @@ async fn write_status(
         memory.told = Some(Told {
             at: now,
             status: next,
-        })
+        });
     });
     Ok(true)
 }

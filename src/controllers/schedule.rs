@@ -35,7 +35,7 @@ pub(crate) fn retry_wait(failures: u32, longest: Duration, seed: &impl Hash) -> 
     (seed, failures).hash(&mut hasher);
     let parts = u32::try_from(hasher.finish() % 256).unwrap_or(0);
     let wait = doubled.min(longest);
-    wait - wait / 1024 * parts
+    wait.saturating_sub(wait / 1024 * parts)
 }
 
 /// The time from `now` to `then`; zero when it has passed.
@@ -75,7 +75,7 @@ mod tests {
 
     #[test]
     fn retries_slow_down_to_the_longest_wait() {
-        let longest = Duration::from_secs(60);
+        let longest = Duration::from_mins(1);
         let waits: Vec<Duration> = (1..12)
             .map(|failures| retry_wait(failures, longest, &"object"))
             .collect();

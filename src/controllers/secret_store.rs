@@ -36,7 +36,7 @@ use status::{Verdict, VerdictError};
 
 /// Longest wait between two validations of a store that does not work: short enough that a mended
 /// credential is noticed, long enough that a wrong one does not lock an account.
-const LONGEST_RETRY: Duration = Duration::from_secs(60);
+const LONGEST_RETRY: Duration = Duration::from_mins(1);
 
 /// A store of either scope.
 pub(crate) trait StoreObject:
@@ -298,10 +298,10 @@ async fn validate(context: &Context, cached: &CachedStore) -> Result<Verdict, Ve
     let provider = context
         .registry
         .provider(&cached.store)
-        .map_err(VerdictError::client)?;
+        .map_err(|error| VerdictError::client(&error))?;
     provider
         .check(&cached.store)
-        .map_err(VerdictError::client)?;
+        .map_err(|error| VerdictError::client(&error))?;
     let now = context.now();
     let client = provider.client(ClientContext {
         store: Arc::clone(&cached.store),
@@ -309,8 +309,11 @@ async fn validate(context: &Context, cached: &CachedStore) -> Result<Verdict, Ve
         secrets: Arc::clone(&context.reader),
         not_before: (now - status::SHARE).into(),
     });
-    let client = client.await.map_err(VerdictError::client)?;
-    let validation: Validation = client.validate().await.map_err(VerdictError::validation)?;
+    let client = client.await.map_err(|error| VerdictError::client(&error))?;
+    let validation: Validation = client
+        .validate()
+        .await
+        .map_err(|error| VerdictError::validation(&error))?;
     Ok(Verdict {
         validation,
         capabilities: provider.capabilities(),
@@ -330,10 +333,11 @@ async fn tell(
     let id = &cached.store.id;
     match id.kind {
         StoreKind::SecretStore => {
-            patch_namespaced::<SecretStore>(&context.client, &id.namespace, &id.name, &next).await?
+            patch_namespaced::<SecretStore>(&context.client, &id.namespace, &id.name, &next)
+                .await?;
         }
         StoreKind::ClusterSecretStore => {
-            patch_cluster::<ClusterSecretStore>(&context.client, &id.name, &next).await?
+            patch_cluster::<ClusterSecretStore>(&context.client, &id.name, &next).await?;
         }
     }
     let told = status::told(verdict);

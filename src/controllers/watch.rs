@@ -31,7 +31,7 @@ pub(crate) fn metadata<K>(
     selector: Option<&str>,
 ) -> (
     Store<PartialObjectMeta<K>>,
-    impl Stream<Item = Event<PartialObjectMeta<K>>>,
+    impl Stream<Item = Event<PartialObjectMeta<K>>> + use<K>,
 )
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,

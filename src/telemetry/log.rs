@@ -4,6 +4,7 @@ use tracing_subscriber::EnvFilter;
 
 /// What to log.
 #[derive(Clone, Debug, clap::Args)]
+#[group(skip)]
 pub struct Args {
     /// Level (error, warn, info, debug, trace), or directives such as `info,latchkey=debug`
     #[arg(long = "loglevel", default_value = "info", value_name = "LEVEL")]

@@ -7,8 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus::{
-    Encoder as _, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts,
-    Registry, TextEncoder,
+    Encoder as _, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry, TextEncoder,
 };
 
 /// Which kind of object a series is about.
@@ -54,11 +53,42 @@ struct Series {
     panics: IntCounterVec,
     webhook_requests: IntCounterVec,
     webhook_seconds: HistogramVec,
-    conditions: [IntGaugeVec; 3],
+    conditions: [GaugeVec; 3],
     durations: [GaugeVec; 3],
 }
 
 const OBJECT: [&str; 2] = ["name", "namespace"];
+
+/// Makes metrics in a registry. Names and labels are constants of this file, so that none can fail.
+struct Registering(Registry);
+
+impl Registering {
+    fn counter(&self, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
+        let metric =
+            IntCounterVec::new(Opts::new(name, help), labels).expect("the name must be legal");
+        self.0
+            .register(Box::new(metric.clone()))
+            .expect("the name must be free");
+        metric
+    }
+
+    fn gauge(&self, name: &str, help: &str, labels: &[&str]) -> GaugeVec {
+        let metric = GaugeVec::new(Opts::new(name, help), labels).expect("the name must be legal");
+        self.0
+            .register(Box::new(metric.clone()))
+            .expect("the name must be free");
+        metric
+    }
+
+    fn histogram(&self, name: &str, labels: &[&str]) -> HistogramVec {
+        let opts = HistogramOpts::new(name, "Seconds it took");
+        let metric = HistogramVec::new(opts, labels).expect("the name must be legal");
+        self.0
+            .register(Box::new(metric.clone()))
+            .expect("the name must be free");
+        metric
+    }
+}
 
 impl Default for Metrics {
     fn default() -> Self {
@@ -70,92 +100,52 @@ impl Metrics {
     /// An empty registry with every metric in it.
     #[must_use]
     pub fn new() -> Self {
-        let registry = Registry::new();
-        let counter = |name: &str, help: &str, labels: &[&str]| {
-            let counter =
-                IntCounterVec::new(Opts::new(name, help), labels).expect("the name must be legal");
-            registry
-                .register(Box::new(counter.clone()))
-                .expect("the name must be free");
-            counter
-        };
-        let histogram = |name: &str, help: &str, labels: &[&str]| {
-            let histogram = HistogramVec::new(HistogramOpts::new(name, help), labels)
-                .expect("the name must be legal");
-            registry
-                .register(Box::new(histogram.clone()))
-                .expect("the name must be free");
-            histogram
-        };
-        let conditions = Subject::ALL.map(|subject| {
-            let name = format!("{}_status_condition", subject.as_str());
-            let labels = ["name", "namespace", "condition", "status"];
-            let gauge = IntGaugeVec::new(
-                Opts::new(name, "1 for the present status of a condition"),
-                &labels,
-            );
-            let gauge = gauge.expect("the name must be legal");
-            registry
-                .register(Box::new(gauge.clone()))
-                .expect("the name must be free");
-            gauge
-        });
-        let durations = Subject::ALL.map(|subject| {
-            let name = format!("{}_reconcile_duration", subject.as_str());
-            let gauge = GaugeVec::new(
-                Opts::new(name, "Nanoseconds the last reconcile took"),
-                &OBJECT,
-            );
-            let gauge = gauge.expect("the name must be legal");
-            registry
-                .register(Box::new(gauge.clone()))
-                .expect("the name must be free");
-            gauge
-        });
+        let new = Registering(Registry::new());
+        let call = ["provider", "call", "status"];
         Self(Arc::new(Series {
-            sync_calls: counter(
-                "externalsecret_sync_calls_total",
-                "Refreshes of ExternalSecrets",
-                &OBJECT,
-            ),
-            sync_errors: counter(
+            sync_calls: new.counter("externalsecret_sync_calls_total", "Refreshes", &OBJECT),
+            sync_errors: new.counter(
                 "externalsecret_sync_calls_error",
-                "Failed refreshes of ExternalSecrets",
+                "Failed refreshes",
                 &OBJECT,
             ),
-            provider_calls: counter(
+            provider_calls: new.counter(
                 "externalsecret_provider_api_calls_count",
                 "Calls of providers",
-                &["provider", "call", "status"],
+                &call,
             ),
-            reconciles: counter(
+            reconciles: new.counter(
                 "controller_runtime_reconcile_total",
                 "Reconciles",
                 &["controller", "result"],
             ),
-            reconcile_seconds: histogram(
-                "controller_runtime_reconcile_time_seconds",
-                "Seconds a reconcile took",
-                &["controller"],
-            ),
-            panics: counter(
+            reconcile_seconds: new
+                .histogram("controller_runtime_reconcile_time_seconds", &["controller"]),
+            panics: new.counter(
                 "latchkey_panics_total",
                 "Reconciles and requests that panicked",
                 &["where"],
             ),
-            webhook_requests: counter(
+            webhook_requests: new.counter(
                 "controller_runtime_webhook_requests_total",
                 "Admission requests",
                 &["webhook", "code"],
             ),
-            webhook_seconds: histogram(
-                "controller_runtime_webhook_latency_seconds",
-                "Seconds an admission request took",
-                &["webhook"],
-            ),
-            conditions,
-            durations,
-            registry,
+            webhook_seconds: new
+                .histogram("controller_runtime_webhook_latency_seconds", &["webhook"]),
+            conditions: Subject::ALL.map(|subject| {
+                let labels = ["name", "namespace", "condition", "status"];
+                new.gauge(
+                    &format!("{}_status_condition", subject.as_str()),
+                    "1 for the present status",
+                    &labels,
+                )
+            }),
+            durations: Subject::ALL.map(|subject| {
+                let name = format!("{}_reconcile_duration", subject.as_str());
+                new.gauge(&name, "Nanoseconds the last reconcile took", &OBJECT)
+            }),
+            registry: new.0,
         }))
     }
 
@@ -210,10 +200,10 @@ impl Metrics {
         };
         gauge
             .with_label_values(&[name, namespace, "Ready", status])
-            .set(1);
+            .set(1.0);
         gauge
             .with_label_values(&[name, namespace, "Ready", opposite])
-            .set(0);
+            .set(0.0);
     }
 
     /// Drops every series of an object that is gone.

@@ -86,6 +86,23 @@ pub struct SecretStoreProvider {
     pub pulumi: Option<PulumiProvider>,
 }
 
+impl SecretStoreProvider {
+    /// JSON names of the members that are set.
+    #[must_use]
+    pub fn configured(&self) -> Vec<&'static str> {
+        let members = [
+            ("fake", self.fake.is_some()),
+            ("kubernetes", self.kubernetes.is_some()),
+            ("pulumi", self.pulumi.is_some()),
+        ];
+        members
+            .into_iter()
+            .filter(|(_, set)| *set)
+            .map(|(name, _)| name)
+            .collect()
+    }
+}
+
 /// What became of a store.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

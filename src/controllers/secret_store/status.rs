@@ -32,11 +32,11 @@ pub(super) enum VerdictError {
 }
 
 impl VerdictError {
-    pub(super) fn client(error: Error) -> Self {
+    pub(super) fn client(error: &Error) -> Self {
         Self::Client(error.to_string())
     }
 
-    pub(super) fn validation(error: Error) -> Self {
+    pub(super) fn validation(error: &Error) -> Self {
         Self::Validation(error.to_string())
     }
 }
@@ -107,24 +107,22 @@ mod tests {
         Timestamp::from_second(seconds).unwrap()
     }
 
-    fn works() -> Result<Verdict, VerdictError> {
-        Ok(Verdict {
-            validation: Validation::Ready,
-            capabilities: Capabilities::ReadOnly,
-        })
-    }
+    const WORKS: Result<Verdict, VerdictError> = Ok(Verdict {
+        validation: Validation::Ready,
+        capabilities: Capabilities::ReadOnly,
+    });
 
     #[test]
     fn a_store_that_still_works_is_told_once() {
-        let first = next(&SecretStoreStatus::default(), &works(), at(1)).unwrap();
+        let first = next(&SecretStoreStatus::default(), &WORKS, at(1)).unwrap();
         assert_eq!(first.capabilities.as_deref(), Some("ReadOnly"));
         assert_eq!(first.conditions[0].reason.as_deref(), Some("Valid"));
-        assert_eq!(next(&first, &works(), at(300)), None);
+        assert_eq!(next(&first, &WORKS, at(300)), None);
     }
 
     #[test]
     fn the_cause_stands_in_the_condition() {
-        let first = next(&SecretStoreStatus::default(), &works(), at(1)).unwrap();
+        let first = next(&SecretStoreStatus::default(), &WORKS, at(1)).unwrap();
         let error = Err(VerdictError::Validation(
             "pulumi: the token is wrong".to_owned(),
         ));
