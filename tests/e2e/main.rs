@@ -1,1 +1,6 @@
-//! Tests against a real control plane.
+//! Tests against a real control plane, which `tests/controlplane/build.sh` builds on first use.
+
+#[path = "../support.rs"]
+mod support;
+
+mod control_plane;
