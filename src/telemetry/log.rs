@@ -21,6 +21,7 @@ pub fn init(args: &Args) -> Result<(), String> {
     let logs = tracing_subscriber::fmt()
         .json()
         .flatten_event(true)
+        .with_span_list(false)
         .with_env_filter(filter)
         .with_writer(std::io::stderr);
     match logs.try_init() {

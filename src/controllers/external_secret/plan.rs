@@ -1,6 +1,8 @@
 //! What to do with an ExternalSecret. Pure: all that was observed, and the present, are arguments.
 
 mod step;
+#[cfg(test)]
+mod tests;
 mod write;
 
 pub(super) use step::{
