@@ -4,3 +4,7 @@
 mod support;
 
 mod control_plane;
+mod external_secret;
+mod faults;
+mod world;
+mod writes;

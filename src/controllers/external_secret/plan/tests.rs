@@ -25,6 +25,10 @@ fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(seconds).unwrap()
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "every caller makes the value in place"
+)]
 fn spec(changes: Value) -> ExternalSecret {
     let mut spec = json!({
         "refreshInterval": "1h",

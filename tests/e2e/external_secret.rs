@@ -1,0 +1,245 @@
+//! ExternalSecrets that work.
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::Api;
+use kube::api::{DeleteParams, Patch, PatchParams};
+use serde_json::json;
+
+use crate::world::{ORGANIZATION, TOKEN, world};
+
+/// The blog's manifests, in their v1beta1 form.
+const ARTICLE: &str = r"
+apiVersion: v1
+kind: Secret
+metadata: {name: pulumi-access-token, namespace: NS}
+stringData: {PULUMI_ACCESS_TOKEN: TOKEN}
+---
+apiVersion: external-secrets.io/v1beta1
+kind: ClusterSecretStore
+metadata: {name: NS}
+spec:
+  provider:
+    pulumi:
+      organization: ORG
+      project: NS
+      environment: dev
+      accessToken: {secretRef: {name: pulumi-access-token, key: PULUMI_ACCESS_TOKEN, namespace: NS}}
+---
+apiVersion: external-secrets.io/v1beta1
+kind: ExternalSecret
+metadata: {name: esc-secret-store, namespace: NS}
+spec:
+  dataFrom: [{extract: {conversionStrategy: Default, key: app}}]
+  refreshInterval: 5s
+  secretStoreRef: {kind: ClusterSecretStore, name: NS}
+";
+
+const STORE: &str = r#"
+apiVersion: external-secrets.io/v1
+kind: SecretStore
+metadata: {name: fake, namespace: NS}
+spec:
+  provider:
+    fake:
+      data:
+      - {key: db, value: '{"user":"u","password":"p"}'}
+      - {key: token, value: t0}
+      - {key: encoded, value: aGVsbG8=}
+"#;
+
+#[tokio::test]
+async fn the_articles_manifests_make_a_secret_that_follows_the_store() -> anyhow::Result<()> {
+    let world = world().await?;
+    world
+        .run("article", async |place| {
+            let first = "values: {app: {hello: world, hello-secret: {fn::secret: world}}}\n";
+            world.environment(&place.namespace, first).await?;
+            place
+                .apply(
+                    &ARTICLE
+                        .replace("TOKEN\n", TOKEN)
+                        .replace("TOKEN}", &format!("{TOKEN}}}"))
+                        .replace("ORG", ORGANIZATION),
+                )
+                .await?;
+            place
+                .ready(
+                    "ExternalSecret",
+                    "esc-secret-store",
+                    "True",
+                    "secret synced",
+                )
+                .await?;
+            place
+                .holds(
+                    "esc-secret-store",
+                    &[("hello", "world"), ("hello-secret", "world")],
+                )
+                .await?;
+
+            let second = "values: {app: {hello: moon, hello-secret: {fn::secret: world}}}\n";
+            world.environment(&place.namespace, second).await?;
+            place
+                .holds(
+                    "esc-secret-store",
+                    &[("hello", "moon"), ("hello-secret", "world")],
+                )
+                .await?;
+            place
+                .kubectl
+                .run(["delete", "clustersecretstore", &place.namespace])
+                .await?;
+            Ok(())
+        })
+        .await
+}
+
+#[tokio::test]
+async fn data_find_and_decoding_make_one_secret() -> anyhow::Result<()> {
+    let world = world().await?;
+    world
+        .run("shapes", async |place| {
+            place.apply(STORE).await?;
+            place
+                .apply(
+                    r"
+apiVersion: external-secrets.io/v1
+kind: ExternalSecret
+metadata: {name: app, namespace: NS, labels: {team: x}}
+spec:
+  secretStoreRef: {name: fake}
+  refreshInterval: 1h
+  target: {name: app-secret}
+  dataFrom:
+  - find: {name: {regexp: ^tok}}
+    rewrite: [{regexp: {source: '^(.*)$', target: 'found-$1'}}]
+  data:
+  - {secretKey: user, remoteRef: {key: db, property: user}}
+  - {secretKey: greeting, remoteRef: {key: encoded, decodingStrategy: Base64}}
+",
+                )
+                .await?;
+            let values = [("found-token", "t0"), ("greeting", "hello"), ("user", "u")];
+            let secret = place.holds("app-secret", &values).await?;
+            let labels = secret.metadata.labels.unwrap_or_default();
+            assert_eq!(labels["team"], "x");
+            assert_eq!(labels["reconcile.external-secrets.io/managed"], "true");
+            Ok(())
+        })
+        .await
+}
+
+#[tokio::test]
+async fn a_changed_spec_or_store_is_followed_at_once() -> anyhow::Result<()> {
+    let world = world().await?;
+    world
+        .run("changes", async |place| {
+            place.apply(STORE).await?;
+            let object = |key: &str| {
+                format!(
+                    "
+apiVersion: external-secrets.io/v1
+kind: ExternalSecret
+metadata: {{name: app, namespace: NS}}
+spec:
+  secretStoreRef: {{name: fake}}
+  refreshInterval: 1h
+  data: [{{secretKey: k, remoteRef: {{key: {key}}}}}]
+"
+                )
+            };
+            place.apply(&object("token")).await?;
+            place.holds("app", &[("k", "t0")]).await?;
+            place.apply(&object("encoded")).await?;
+            place.holds("app", &[("k", "aGVsbG8=")]).await?;
+
+            place.apply(&STORE.replace("aGVsbG8=", "changed")).await?;
+            let force = [
+                "annotate",
+                "es",
+                "app",
+                "external-secrets.io/force-sync=1",
+                "-n",
+                &place.namespace,
+            ];
+            place.kubectl.run(force).await?;
+            place.holds("app", &[("k", "changed")]).await?;
+            Ok(())
+        })
+        .await
+}
+
+#[tokio::test]
+async fn a_secret_that_is_deleted_or_edited_is_repaired_at_once() -> anyhow::Result<()> {
+    let world = world().await?;
+    world
+        .run("drift", async |place| {
+            place.apply(STORE).await?;
+            place
+                .apply(
+                    r"
+apiVersion: external-secrets.io/v1
+kind: ExternalSecret
+metadata: {name: app, namespace: NS}
+spec:
+  secretStoreRef: {name: fake}
+  refreshInterval: 1h
+  dataFrom: [{extract: {key: db}}]
+",
+                )
+                .await?;
+            let values = [("password", "p"), ("user", "u")];
+            place.holds("app", &values).await?;
+            let secrets: Api<Secret> = Api::namespaced(place.client.clone(), &place.namespace);
+
+            let edit = json!({"stringData": {"user": "mallory", "planted": "x"}});
+            secrets
+                .patch("app", &PatchParams::default(), &Patch::Merge(edit))
+                .await?;
+            place.holds("app", &values).await?;
+
+            secrets.delete("app", &DeleteParams::default()).await?;
+            place.holds("app", &values).await?;
+            Ok(())
+        })
+        .await
+}
+
+#[tokio::test]
+async fn an_owned_secret_goes_with_its_object_and_an_orphan_stays() -> anyhow::Result<()> {
+    let world = world().await?;
+    world
+        .run("owned", async |place| {
+            place.apply(STORE).await?;
+            for (name, policy) in [("owned", "Owner"), ("orphan", "Orphan")] {
+                place
+                    .apply(&format!(
+                        "
+apiVersion: external-secrets.io/v1
+kind: ExternalSecret
+metadata: {{name: {name}, namespace: NS}}
+spec:
+  secretStoreRef: {{name: fake}}
+  target: {{creationPolicy: {policy}}}
+  data: [{{secretKey: k, remoteRef: {{key: token}}}}]
+"
+                    ))
+                    .await?;
+                place.holds(name, &[("k", "t0")]).await?;
+            }
+            let delete = ["delete", "es", "owned", "orphan", "-n", &place.namespace];
+            place.kubectl.run(delete).await?;
+            crate::support::wait::until(
+                "the owned Secret to go",
+                std::time::Duration::from_secs(60),
+                async || {
+                    anyhow::ensure!(place.secret("owned").await?.is_none(), "it is there");
+                    Ok(())
+                },
+            )
+            .await?;
+            assert!(place.secret("orphan").await?.is_some());
+            Ok(())
+        })
+        .await
+}
