@@ -8,6 +8,7 @@ mod fetch;
 mod index;
 mod memory;
 mod observe;
+mod orphans;
 mod plan;
 mod status;
 mod triggers;
@@ -201,6 +202,13 @@ async fn tell_success(
 ) -> Result<Action, Error> {
     let context = &worker.context;
     let now = context.now();
+    let known = context.memories.recall(&snapshot.key).synced_version;
+    let changed = known.as_ref() != Some(&snapshot.version);
+    let deleted = if changed {
+        orphans::delete(context, &worker.caches, &snapshot).await?
+    } else {
+        None
+    };
     write_status(object, worker, &outcome).await?;
     context.memories.note(&snapshot.key, |memory| {
         memory.synced_version = Some(snapshot.version.clone());
@@ -214,7 +222,7 @@ async fn tell_success(
         &snapshot.key.1,
         true,
     );
-    if let Some(occurrence) = occurrence {
+    for occurrence in occurrence.into_iter().chain(deleted) {
         context
             .events
             .publish(&object.object_ref(&()), occurrence)

@@ -243,3 +243,36 @@ spec:
         })
         .await
 }
+
+#[tokio::test]
+async fn a_renamed_target_leaves_no_secret_behind() -> anyhow::Result<()> {
+    let world = world().await?;
+    world
+        .run("renamed", async |place| {
+            place.apply(STORE).await?;
+            let object = |target: &str| {
+                format!(
+                    "
+apiVersion: external-secrets.io/v1
+kind: ExternalSecret
+metadata: {{name: app, namespace: NS}}
+spec:
+  secretStoreRef: {{name: fake}}
+  target: {{name: {target}}}
+  data: [{{secretKey: k, remoteRef: {{key: token}}}}]
+"
+                )
+            };
+            place.apply(&object("before")).await?;
+            place.holds("before", &[("k", "t0")]).await?;
+            place.apply(&object("after")).await?;
+            place.holds("after", &[("k", "t0")]).await?;
+            let gone = std::time::Duration::from_secs(10);
+            crate::support::wait::until("the old Secret to go", gone, async || {
+                anyhow::ensure!(place.secret("before").await?.is_none(), "it is there");
+                Ok(())
+            })
+            .await
+        })
+        .await
+}
