@@ -1,1 +1,3 @@
 //! Integration tests that need no cluster.
+
+mod generated;

@@ -1,8 +1,49 @@
 //! `SecretStore` and `ClusterSecretStore`: where secrets are kept and how to log in there.
 
+mod akeyless;
+mod aws;
+mod azurekv;
+mod barbican;
+mod beyondtrust;
+mod beyondtrustworkloadcredentials;
+mod bitwardensecretsmanager;
+mod chef;
+mod cloudrusm;
+mod conjur;
+mod crd;
+mod delinea;
+mod doppler;
+mod dvls;
 mod fake;
+mod fortanix;
+mod gcpsm;
+mod github;
+mod gitlab;
+mod ibm;
+mod infisical;
+mod keepersecurity;
 mod kubernetes;
+mod nebiusmysterybox;
+mod ngrok;
+mod onboardbase;
+mod onepassword;
+mod onepassword_sdk;
+mod open_bao;
+mod oracle;
+mod ovh;
+mod passbolt;
+mod passworddepot;
+mod previder;
+mod provider;
 mod pulumi;
+mod scaleway;
+mod secretserver;
+mod senhasegura;
+mod vault;
+mod volcengine;
+mod webhook;
+mod yandexcertificatemanager;
+mod yandexlockbox;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -10,11 +51,52 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::api::meta::Condition;
+use crate::api::meta::{Condition, LABEL};
 
+pub use akeyless::*;
+pub use aws::*;
+pub use azurekv::*;
+pub use barbican::*;
+pub use beyondtrust::*;
+pub use beyondtrustworkloadcredentials::*;
+pub use bitwardensecretsmanager::*;
+pub use chef::*;
+pub use cloudrusm::*;
+pub use conjur::*;
+pub use crd::*;
+pub use delinea::*;
+pub use doppler::*;
+pub use dvls::*;
 pub use fake::*;
+pub use fortanix::*;
+pub use gcpsm::*;
+pub use github::*;
+pub use gitlab::*;
+pub use ibm::*;
+pub use infisical::*;
+pub use keepersecurity::*;
 pub use kubernetes::*;
+pub use nebiusmysterybox::*;
+pub use ngrok::*;
+pub use onboardbase::*;
+pub use onepassword::*;
+pub use onepassword_sdk::*;
+pub use open_bao::*;
+pub use oracle::*;
+pub use ovh::*;
+pub use passbolt::*;
+pub use passworddepot::*;
+pub use previder::*;
+pub use provider::*;
 pub use pulumi::*;
+pub use scaleway::*;
+pub use secretserver::*;
+pub use senhasegura::*;
+pub use vault::*;
+pub use volcengine::*;
+pub use webhook::*;
+pub use yandexcertificatemanager::*;
+pub use yandexlockbox::*;
 
 /// A store of one namespace.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -24,7 +106,31 @@ pub use pulumi::*;
     kind = "SecretStore",
     namespaced,
     status = "SecretStoreStatus",
-    derive = "PartialEq"
+    derive = "PartialEq",
+    doc = "Where secrets are kept and how to log in there, for one namespace.",
+    shortname = "ss",
+    category = "external-secrets",
+    label("external-secrets.io/component", "controller"),
+    printcolumn(
+        name = "AGE",
+        type_ = "date",
+        json_path = ".metadata.creationTimestamp"
+    ),
+    printcolumn(
+        name = "Status",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].reason"
+    ),
+    printcolumn(
+        name = "Capabilities",
+        type_ = "string",
+        json_path = ".status.capabilities"
+    ),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].status"
+    )
 )]
 #[serde(rename_all = "camelCase")]
 pub struct SecretStoreSpec {
@@ -56,6 +162,7 @@ pub struct StoreCondition {
     pub namespace_selector: Option<LabelSelector>,
     /// By name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(inner(length(min = 1, max = 63), regex(pattern = LABEL)))]
     pub namespaces: Vec<String>,
 }
 
@@ -69,38 +176,6 @@ pub struct RetrySettings {
     /// Go duration between two tries.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_interval: Option<String>,
-}
-
-/// Where the secrets are kept; exactly one member.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct SecretStoreProvider {
-    /// Values that stand in the store itself, for tests.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub fake: Option<FakeProvider>,
-    /// Secrets of this or another Kubernetes cluster.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub kubernetes: Option<KubernetesProvider>,
-    /// An environment of Pulumi ESC.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub pulumi: Option<PulumiProvider>,
-}
-
-impl SecretStoreProvider {
-    /// JSON names of the members that are set.
-    #[must_use]
-    pub fn configured(&self) -> Vec<&'static str> {
-        let members = [
-            ("fake", self.fake.is_some()),
-            ("kubernetes", self.kubernetes.is_some()),
-            ("pulumi", self.pulumi.is_some()),
-        ];
-        members
-            .into_iter()
-            .filter(|(_, set)| *set)
-            .map(|(name, _)| name)
-            .collect()
-    }
 }
 
 /// What became of a store.
@@ -122,7 +197,31 @@ pub struct SecretStoreStatus {
     version = "v1",
     kind = "ClusterSecretStore",
     status = "SecretStoreStatus",
-    derive = "PartialEq"
+    derive = "PartialEq",
+    doc = "Where secrets are kept and how to log in there, for the whole cluster.",
+    shortname = "css",
+    category = "external-secrets",
+    label("external-secrets.io/component", "controller"),
+    printcolumn(
+        name = "AGE",
+        type_ = "date",
+        json_path = ".metadata.creationTimestamp"
+    ),
+    printcolumn(
+        name = "Status",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].reason"
+    ),
+    printcolumn(
+        name = "Capabilities",
+        type_ = "string",
+        json_path = ".status.capabilities"
+    ),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].status"
+    )
 )]
 pub struct ClusterSecretStoreSpec {
     /// The spec that both scopes share.

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::api::meta::{CaProvider, SecretKeySelector, ServiceAccountSelector};
+use crate::api::meta::{CaProvider, LABEL, SecretKeySelector, ServiceAccountSelector};
 
 /// Secrets of this or another Kubernetes cluster.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -17,6 +17,7 @@ pub struct KubernetesProvider {
     pub auth_ref: Option<SecretKeySelector>,
     /// Namespace the Secrets are in; empty is `default`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63), regex(pattern = LABEL), extend("default" = "default"))]
     pub remote_namespace: Option<String>,
     /// The API server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -26,6 +27,7 @@ pub struct KubernetesProvider {
 /// How to log in to a Kubernetes cluster.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("minProperties" = 1, "maxProperties" = 1))]
 pub struct KubernetesAuth {
     /// With a client certificate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -62,11 +64,13 @@ pub struct KubernetesTokenAuth {
 pub struct KubernetesServer {
     /// CA certificates: PEM, or base64 of PEM.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "byte"))]
     pub ca_bundle: Option<String>,
     /// Where the CA certificates stand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_provider: Option<CaProvider>,
     /// Address; empty is `kubernetes.default`, without scheme it is https.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("default" = "kubernetes.default"))]
     pub url: Option<String>,
 }
