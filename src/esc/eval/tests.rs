@@ -190,7 +190,7 @@ fn values_carry_the_positions_of_the_specification() {
 )]
 #[case(
     "values: {a: {fn::toString: 1.0}, b: {fn::toString: [true, 'x\ty']}, c: {fn::toString: null}}",
-    r#"{"a":"1","b":"\"true\",\"x y\"","c":""}"#
+    r#"{"a":"1","b":"\"true\",\"x\\ty\"","c":""}"#
 )]
 #[case(
     "values: {a: {fn::toBase64: hé}, b: {fn::fromBase64: aMOp}}",
@@ -510,7 +510,7 @@ fn what_is_wrong_is_said(#[case] text: &str, #[case] summary: &str) {
 
 #[test]
 fn a_diagnostic_says_where() {
-    let text = "values:\n  name: x\n  foo:\n    fn::join:\n    - ','\n    - ['a', 1, 'x${nme}', y${nme} ]\n";
+    let text = "values:\n  name: x\n  foo:\n    fn::join:\n    - ','\n    - [a, 1]\n  bar:\n  - 'x${nme}'\n  - y${nme}.z\n";
     let evaluation = open(text);
     let found: Vec<_> = evaluation
         .diagnostics
@@ -530,23 +530,13 @@ fn a_diagnostic_says_where() {
     assert_eq!(
         found,
         [
-            (
-                unknown,
-                "values.foo[\"fn::join\"][1][2]",
-                (6, 17, 68),
-                (6, 24, 75)
-            ),
-            (
-                unknown,
-                "values.foo[\"fn::join\"][1][3]",
-                (6, 31, 82),
-                (6, 34, 85)
-            ),
+            (unknown, "values.bar[0]", (8, 5, 73), (8, 12, 80)),
+            (unknown, "values.bar[1]", (9, 8, 90), (9, 11, 93)),
             (
                 "expected string, got number",
                 "values.foo[\"fn::join\"][1][1]",
-                (6, 13, 64),
-                (6, 14, 65)
+                (6, 11, 59),
+                (6, 12, 60)
             ),
         ]
     );
@@ -654,7 +644,7 @@ fn an_import_of_an_anonymous_text_is_its_own_root() {
         &Caller::default(),
         Mode::Open,
     );
-    assert_eq!(json(&evaluation), r#"{"k":"p/r","m":"<yaml>"}"#);
+    assert_eq!(json(&evaluation), r#"{"k":"p/r","m":"\u003cyaml\u003e"}"#);
 }
 
 #[rstest]

@@ -301,8 +301,12 @@ impl<'s, 'a> Builder<'s, 'a> {
                 .take_while(|byte| matches!(byte, b'0'..=b'9' | b'+' | b'-'))
                 .count();
         let body = source.get(content.clone()).unwrap_or_default();
-        let end = content.start + body.trim_end_matches(['\n', '\r', ' ', '\t']).len();
-        let end = end.max(self.source.line_end(header));
+        let kept = body.trim_end_matches(['\n', '\r', ' ', '\t']).len();
+        let end = if kept == 0 {
+            self.source.line_end(header)
+        } else {
+            content.start + kept
+        };
         self.cursor = end;
         let begin = self.source.at(header);
         let (lines, rest) = match style {
