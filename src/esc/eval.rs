@@ -34,6 +34,8 @@ mod tests;
 #[cfg(test)]
 mod tests_edit;
 #[cfg(test)]
+mod tests_errors;
+#[cfg(test)]
 mod tests_prop;
 
 use std::collections::BTreeMap;

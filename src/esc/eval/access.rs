@@ -5,6 +5,7 @@ use std::rc::Rc;
 use super::ast::{Id, Kind};
 use super::engine::Evaluator;
 use super::interpolation::{Accessor, Step};
+use super::quote::quoted;
 use super::suggest;
 use super::value::{Repr, Shape, Val};
 
@@ -91,16 +92,17 @@ impl Evaluator<'_, '_> {
                 Repr::List(elements) => self
                     .index(id, accessor, Some(elements.len()))
                     .map(|index| Rc::clone(&elements[index])),
-                Repr::Object(object) => match self.key(id, accessor) {
-                    Some(key) => match receiver.property(key) {
-                        Some(member) => Some(member),
-                        None => {
-                            let keys = object.members.keys().map(|key| &**key);
-                            return self.unknown_property(id, accessor, key, keys);
-                        }
-                    },
-                    None => None,
-                },
+                Repr::Object(object) => {
+                    let Some(key) = self.key(id, accessor) else {
+                        return Rc::new(self.unknown(id));
+                    };
+                    let member = receiver.property(key);
+                    if member.is_none() {
+                        let keys = object.members.keys().map(|key| &**key);
+                        return self.unknown_property(id, accessor, key, keys);
+                    }
+                    member
+                }
                 _ => {
                     self.error_in(id, accessor.span, NOT_A_CONTAINER);
                     None
@@ -141,9 +143,9 @@ impl Evaluator<'_, '_> {
         key: &str,
         known: impl Iterator<Item = &'k str>,
     ) -> Rc<Val> {
-        let mut summary = format!("unknown property {key:?}");
+        let mut summary = format!("unknown property {}", quoted(key));
         if let Some(nearest) = suggest::nearest(key, known) {
-            summary.push_str(&format!("; did you mean {nearest:?}?"));
+            summary = format!("{summary}; did you mean {}?", quoted(nearest));
         }
         self.error_in(id, accessor.span, summary);
         Rc::new(self.unknown(id))

@@ -3,12 +3,15 @@
 //! Parsing recovers: a malformed call or reference becomes an expression of unknown value, so that
 //! one pass reports everything.
 
+mod imports;
+
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::call::{self, Function};
 use super::interpolation::{self, Accessor, Part};
 use super::path::join;
+use super::quote::quoted;
 use super::source::{Source, Span};
 use super::suggest;
 use super::yaml::{self, Kind as Yaml, Member, Node};
@@ -167,7 +170,7 @@ impl Parser {
                 for member in members {
                     let field = member.key.to_ascii_lowercase();
                     if seen.contains(&field) {
-                        let summary = format!("duplicate key {:?}", member.key);
+                        let summary = format!("duplicate key {}", quoted(&member.key));
                         self.warn(summary, member.key.clone(), member.key_node.span);
                     }
                     match field.as_str() {
@@ -191,86 +194,13 @@ impl Parser {
 
     fn unknown_field(&mut self, member: &Member) {
         let mut fields = FIELDS.to_vec();
-        if let Some(nearest) = suggest::nearest(&member.key, FIELDS) {
-            fields.sort_by_key(|field| *field != nearest);
-        }
+        fields.sort_by_key(|field| suggest::distance(field, &member.key));
         let summary = format!(
             "Field '{}' does not exist on Object 'environment'. Existing fields are: '{}'",
             member.key,
             fields.join("', '"),
         );
         self.warn(summary, member.key.clone(), member.key_node.span);
-    }
-
-    fn imports(&mut self, node: Node) -> Vec<Import> {
-        let items = match node.kind {
-            Yaml::List(items) => items,
-            Yaml::Null => return Vec::new(),
-            _ => {
-                self.error_at("imports must be a list", "imports".to_owned(), node.span);
-                return Vec::new();
-            }
-        };
-        let mut imports = Vec::new();
-        for (index, item) in items.into_iter().enumerate() {
-            imports.extend(self.import(item.node, format!("imports[{index}]")));
-        }
-        imports
-    }
-
-    fn import(&mut self, node: Node, path: String) -> Option<Import> {
-        let span = node.span;
-        let mut merge = true;
-        let (name, name_span) = match node.kind {
-            Yaml::String(name) => (name, span),
-            Yaml::Object(mut members) if members.len() == 1 => {
-                let member = members.remove(0);
-                let path = join(&path, &member.key);
-                merge = self.merge_flag(&member.value, &path)?;
-                (member.key, member.key_node.span)
-            }
-            Yaml::Object(_) => {
-                self.error_at("import must have a single key", path, span);
-                return None;
-            }
-            _ => {
-                self.error_at("import must be a string or an object", path, span);
-                return None;
-            }
-        };
-        Some(Import {
-            name,
-            name_span,
-            span,
-            path,
-            merge,
-        })
-    }
-
-    fn merge_flag(&mut self, meta: &Node, path: &str) -> Option<bool> {
-        let members = match &meta.kind {
-            Yaml::Null => return Some(true),
-            Yaml::Object(members) => members,
-            _ => {
-                self.error_at("import must be an object", path.to_owned(), meta.span);
-                return None;
-            }
-        };
-        let Some(merge) = members
-            .iter()
-            .rev()
-            .find(|member| member.key.eq_ignore_ascii_case("merge"))
-        else {
-            return Some(true);
-        };
-        match merge.value.kind {
-            Yaml::Bool(merge) => Some(merge),
-            _ => {
-                let path = join(path, &merge.key);
-                self.error_at("merge must be a boolean value", path, merge.value.span);
-                None
-            }
-        }
     }
 
     fn values(&mut self, node: Node) -> Option<Id> {
@@ -287,8 +217,8 @@ impl Parser {
         for member in &members {
             if member.key.starts_with("fn::") {
                 let summary = format!(
-                    "builtin function call {:?} not allowed at the top level",
-                    member.key
+                    "builtin function call {} not allowed at the top level",
+                    quoted(&member.key)
                 );
                 self.error_at(&summary, "values".to_owned(), member.key_node.span);
             }
@@ -368,9 +298,9 @@ impl Parser {
             for member in &members {
                 if call::is_known(&member.key) {
                     let summary = format!(
-                        "illegal call to builtin function: {:?} must be the only key within its \
+                        "illegal call to builtin function: {} must be the only key within its \
                          containing object",
-                        member.key
+                        quoted(&member.key)
                     );
                     self.error(id, &summary);
                 }

@@ -40,9 +40,9 @@ impl Evaluator<'_, '_> {
             Function::Split { delimiter, text } => self.split(id, *delimiter, *text),
             Function::ToJson => self.textual(id, argument, convert::json),
             Function::ToString => self.textual(id, argument, convert::text),
-            Function::FromJson => return self.from_json(id, argument),
-            Function::ToBase64 => self.to_base64(id, argument),
-            Function::FromBase64 => self.from_base64(id, argument),
+            Function::FromJson => return self.parsed_json(id, argument),
+            Function::ToBase64 => self.encoded(id, argument),
+            Function::FromBase64 => self.decoded(id, argument),
             Function::Validate { schema, value } => return self.validate(*schema, *value),
         };
         Rc::new(value)
@@ -131,9 +131,9 @@ impl Evaluator<'_, '_> {
         let (Some(delimiter), true) = (delimiter, sound) else {
             return Val::unknown(def, Shape::String);
         };
-        let secret = delimiter.contains_secret || values.contains_secret;
+        let secret = delimiter.contains.secret || values.contains.secret;
         let (Repr::String(delimiter), Repr::List(elements), false) =
-            (&delimiter.repr, &values.repr, values.contains_unknown)
+            (&delimiter.repr, &values.repr, values.contains.unknown)
         else {
             return Val::unknown(def, Shape::String).secret_if(secret);
         };
@@ -154,7 +154,7 @@ impl Evaluator<'_, '_> {
         let (Some(delimiter), Some(text)) = (self.string(delimiter), self.string(text)) else {
             return Val::unknown(def, Shape::List);
         };
-        let secret = delimiter.contains_secret || text.contains_secret;
+        let secret = delimiter.contains.secret || text.contains.secret;
         let (Repr::String(delimiter), Repr::String(text)) = (&delimiter.repr, &text.repr) else {
             return Val::unknown(def, Shape::List).secret_if(secret);
         };
@@ -187,9 +187,9 @@ impl Evaluator<'_, '_> {
             self.error(argument, summary);
             return Val::unknown(def, Shape::List);
         }
-        let secret = lists.contains_secret;
+        let secret = lists.contains.secret;
         let mut elements = Vec::new();
-        let mut known = !lists.contains_unknown;
+        let mut known = !lists.contains.unknown;
         if let Repr::List(lists) = &lists.repr {
             for list in lists.iter() {
                 if let (Repr::List(list), true) = (&list.repr, known) {
@@ -207,8 +207,8 @@ impl Evaluator<'_, '_> {
 
     fn textual(&mut self, id: Id, argument: Id, write: fn(&Val, &mut Buffer)) -> Val {
         let value = self.eval(argument);
-        let secret = value.contains_secret;
-        if value.contains_unknown {
+        let secret = value.contains.secret;
+        if value.contains.unknown {
             return Val::unknown(self.def(Some(id)), Shape::String).secret_if(secret);
         }
         let mut text = Buffer::new(self.session.bytes_left());
@@ -216,11 +216,11 @@ impl Evaluator<'_, '_> {
         self.made(id, text, secret)
     }
 
-    fn from_json(&mut self, id: Id, argument: Id) -> Rc<Val> {
+    fn parsed_json(&mut self, id: Id, argument: Id) -> Rc<Val> {
         let Some(text) = self.string(argument) else {
             return Rc::new(self.unknown(id));
         };
-        let secret = text.contains_secret;
+        let secret = text.contains.secret;
         let def = self.def(Some(id));
         let unknown = || Rc::new(Val::unknown(def, Shape::Any).secret_if(secret));
         let Repr::String(text) = &text.repr else {
@@ -234,11 +234,11 @@ impl Evaluator<'_, '_> {
         })
     }
 
-    fn to_base64(&mut self, id: Id, argument: Id) -> Val {
+    fn encoded(&mut self, id: Id, argument: Id) -> Val {
         let Some(value) = self.string(argument) else {
             return Val::unknown(self.def(Some(id)), Shape::String);
         };
-        let secret = value.contains_secret;
+        let secret = value.contains.secret;
         let Repr::String(bytes) = &value.repr else {
             return Val::unknown(self.def(Some(id)), Shape::String).secret_if(secret);
         };
@@ -248,12 +248,12 @@ impl Evaluator<'_, '_> {
         self.made(id, text, secret)
     }
 
-    fn from_base64(&mut self, id: Id, argument: Id) -> Val {
+    fn decoded(&mut self, id: Id, argument: Id) -> Val {
         let def = self.def(Some(id));
         let Some(value) = self.string(argument) else {
             return Val::unknown(def, Shape::String);
         };
-        let secret = value.contains_secret;
+        let secret = value.contains.secret;
         let unknown = Val::unknown(def, Shape::String).secret_if(secret);
         let Repr::String(text) = &value.repr else {
             return unknown;
@@ -273,7 +273,7 @@ impl Evaluator<'_, '_> {
     fn validate(&mut self, schema: Id, value: Id) -> Rc<Val> {
         let schema = self.eval(schema);
         let value = self.eval(value);
-        if !schema.contains_unknown {
+        if !schema.contains.unknown {
             let findings = Validator::new(self.session, Rc::clone(&schema)).check(&value);
             for finding in findings {
                 self.session.push(finding);

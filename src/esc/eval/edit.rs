@@ -1,11 +1,17 @@
 //! Editing one property of a definition in place.
 
+mod content;
+mod outcome;
+
 use std::ops::Range;
 
+use content::{Content, indented};
+use outcome::{Wanted, is_sound};
+
+use super::Diagnostic;
 use super::path::{PropertyPath, Segment};
 use super::source::Source;
 use super::yaml::{self, Kind, Member, Node, Style};
-use super::{Diagnostic, render};
 
 /// A change of the text.
 struct Splice {
@@ -13,7 +19,7 @@ struct Splice {
     text: String,
 }
 
-/// Sets the property at `path` (under `values`) to the YAML in `value_yaml`.
+/// Sets the property at `path` (under `values`, or from `imports` on) to the YAML in `value_yaml`.
 ///
 /// Missing parents are created, a list may grow by one element, and what is not concerned stays
 /// byte for byte as it is.
@@ -38,7 +44,7 @@ pub fn set_property(
         let content = Content::new(value.as_ref(), &value_source, flow);
         let splice = match &root {
             Some(root) => {
-                place(&source, root, &segments, content, flow).map_err(|at| refusal(&at))?
+                place(&source, root, &segments, &content, flow).map_err(|at| refusal(&at))?
             }
             None => Splice {
                 bytes: text.len()..text.len(),
@@ -50,7 +56,12 @@ pub fn set_property(
             },
         };
         let result = apply(text, splice);
-        if is_sound(root.as_ref(), &result, &segments, Some(value.as_ref())) {
+        if is_sound(
+            root.as_ref(),
+            &result,
+            &segments,
+            Wanted::Value(value.as_ref()),
+        ) {
             return Ok(result);
         }
     }
@@ -59,7 +70,7 @@ pub fn set_property(
     ))
 }
 
-/// Removes the property at `path` (under `values`); a path that does not exist changes nothing.
+/// Removes the property at `path` (under `values`, or from `imports` on); a path that does not exist changes nothing.
 ///
 /// # Errors
 /// What is wrong with the text, or why the property cannot be removed in place.
@@ -81,7 +92,7 @@ pub fn remove_property(text: &str, path: &PropertyPath) -> Result<String, Vec<Di
     };
     let splice = removal(&source, parent, slot, &entries, index);
     let result = apply(text, splice);
-    if is_sound(Some(&root), &result, &segments, None) {
+    if is_sound(Some(&root), &result, &segments, Wanted::Gone) {
         Ok(result)
     } else {
         Err(refusal(
@@ -90,8 +101,12 @@ pub fn remove_property(text: &str, path: &PropertyPath) -> Result<String, Vec<Di
     }
 }
 
-/// The path from the root of the document. Of several `values` the last one counts.
+/// The path from the root of the document. Of several `values` the last one counts; `imports` stands
+/// beside them, since no value can have that name.
 fn under_values(root: Option<&Node>, path: &PropertyPath) -> Vec<Segment> {
+    if path.segments().first().is_some_and(is_imports) {
+        return path.segments().to_vec();
+    }
     let key = root
         .and_then(Node::members)
         .and_then(|members| members.iter().rev().find(|member| is_values(member)))
@@ -101,101 +116,12 @@ fn under_values(root: Option<&Node>, path: &PropertyPath) -> Vec<Segment> {
         .collect()
 }
 
+fn is_imports(segment: &Segment) -> bool {
+    matches!(segment, Segment::Key(key) if key == "imports")
+}
+
 fn is_values(member: &Member) -> bool {
     member.key.eq_ignore_ascii_case("values")
-}
-
-/// A value to be written, as text for either style.
-struct Content {
-    inline: String,
-    /// In block style, without indentation; `None` if it fits on the line of its key.
-    lines: Option<Vec<String>>,
-}
-
-impl Content {
-    fn new(value: Option<&Node>, source: &Source<'_>, flow: bool) -> Self {
-        let Some(value) = value else {
-            return Self {
-                inline: "null".to_owned(),
-                lines: None,
-            };
-        };
-        let verbatim = &source.text[value.bytes.clone()];
-        let one_line = !verbatim.contains('\n') && !verbatim.is_empty();
-        let block = value.style == Style::Block;
-        let inline = if flow || block || !one_line {
-            render::flow(value)
-        } else {
-            verbatim.to_owned()
-        };
-        let lines = (block && !flow).then(|| {
-            let start = source.line_start(value.bytes.start);
-            let indent = value.bytes.start - start;
-            source.text[value.bytes.start..value.bytes.end]
-                .lines()
-                .enumerate()
-                .map(|(number, line)| {
-                    let cut = if number == 0 {
-                        0
-                    } else {
-                        indent.min(line.len() - line.trim_start_matches(' ').len())
-                    };
-                    line[cut..].to_owned()
-                })
-                .collect()
-        });
-        Self { inline, lines }
-    }
-
-    /// The value under `segments`, in block style.
-    fn nested(&self, segments: &[Segment]) -> Result<Vec<String>, String> {
-        let Some((first, rest)) = segments.split_first() else {
-            return Ok(self
-                .lines
-                .clone()
-                .unwrap_or_else(|| vec![self.inline.clone()]));
-        };
-        let inner = self.nested(rest)?;
-        match first {
-            Segment::Key(key) => {
-                let key = render::scalar(key);
-                if rest.is_empty() && self.lines.is_none() {
-                    return Ok(vec![format!("{key}: {}", self.inline)]);
-                }
-                let inner = inner.into_iter().map(|line| indented(&line, 2));
-                Ok(std::iter::once(format!("{key}:")).chain(inner).collect())
-            }
-            Segment::Index(0) => Ok(inner
-                .into_iter()
-                .enumerate()
-                .map(|(number, line)| match number {
-                    0 => format!("- {line}"),
-                    _ => indented(&line, 2),
-                })
-                .collect()),
-            Segment::Index(_) => Err("array index out of range".to_owned()),
-        }
-    }
-
-    /// The value under `segments`, in flow style.
-    fn nested_flow(&self, segments: &[Segment]) -> Result<String, String> {
-        let Some((first, rest)) = segments.split_first() else {
-            return Ok(self.inline.clone());
-        };
-        let inner = self.nested_flow(rest)?;
-        match first {
-            Segment::Key(key) => Ok(format!("{{{}: {inner}}}", render::scalar(key))),
-            Segment::Index(0) => Ok(format!("[{inner}]")),
-            Segment::Index(_) => Err("array index out of range".to_owned()),
-        }
-    }
-}
-
-fn indented(line: &str, indent: usize) -> String {
-    if line.is_empty() {
-        return String::new();
-    }
-    format!("{}{line}", " ".repeat(indent))
 }
 
 /// Lines behind existing text, each with its indentation.
@@ -226,7 +152,7 @@ fn place(
     source: &Source<'_>,
     root: &Node,
     segments: &[Segment],
-    content: Content,
+    content: &Content,
     flow: bool,
 ) -> Result<Splice, String> {
     let mut node = root;
@@ -237,7 +163,9 @@ fn place(
     };
     let mut rest = segments;
     while let Some((first, behind)) = rest.split_first() {
-        let at = PropertyPath::from_iter(segments[1..segments.len() - behind.len()].to_vec());
+        let skipped = usize::from(!is_imports(&segments[0]));
+        let walked = &segments[skipped..(segments.len() - behind.len()).max(skipped)];
+        let at = PropertyPath::from_iter(walked.to_vec());
         match (&node.kind, first) {
             (Kind::Null, _) => break,
             (Kind::Object(_), Segment::Index(_)) => {
@@ -254,7 +182,7 @@ fn place(
         }
         let entries = entries(node);
         let Some(index) = position(node, first) else {
-            return insertion(source, node, &entries, rest, &content, flow);
+            return insertion(source, node, &entries, rest, content, flow);
         };
         let entry = &entries[index];
         spot = Spot {
@@ -265,7 +193,7 @@ fn place(
         node = entry.value;
         rest = behind;
     }
-    replacement(source, node, spot, rest, &content, flow)
+    replacement(source, node, spot, rest, content, flow)
 }
 
 fn replacement(
@@ -458,78 +386,6 @@ fn apply(text: &str, splice: Splice) -> String {
     let mut result = text.to_owned();
     result.replace_range(splice.bytes, &splice.text);
     result
-}
-
-/// Whether `result` is the old document with nothing but the property at `segments` changed: to
-/// `value`, or gone if there is none.
-fn is_sound(
-    old: Option<&Node>,
-    result: &str,
-    segments: &[Segment],
-    value: Option<Option<&Node>>,
-) -> bool {
-    let Ok(Some(new)) = yaml::parse(&Source::new(result)) else {
-        return false;
-    };
-    let reached = find(&new, segments, 0).map(|(node, _)| node);
-    let as_wanted = match (value, reached) {
-        (Some(Some(value)), Some(node)) => value.same(node),
-        (Some(None), Some(node)) => matches!(node.kind, Kind::Null),
-        (None, _) => true,
-        _ => false,
-    };
-    as_wanted && old.is_none_or(|old| unchanged(old, &new, segments, value.is_none()))
-}
-
-/// Whether both are the same beside `segments`.
-fn unchanged(old: &Node, new: &Node, segments: &[Segment], removed: bool) -> bool {
-    let Some((first, rest)) = segments.split_first() else {
-        return true;
-    };
-    let target = position(old, first);
-    match (&old.kind, &new.kind) {
-        (Kind::Null, _) => true,
-        (Kind::Object(before), Kind::Object(after)) => {
-            let gone = usize::from(removed && rest.is_empty());
-            let grown = usize::from(target.is_none());
-            let same_length = before.len() + grown == after.len() + gone;
-            let mut after = after.iter();
-            same_length
-                && before.iter().enumerate().all(|(index, member)| {
-                    if Some(index) == target && gone == 1 {
-                        return true;
-                    }
-                    after.next().is_some_and(|other| {
-                        member.key == other.key
-                            && if Some(index) == target {
-                                unchanged(&member.value, &other.value, rest, removed)
-                            } else {
-                                member.value.same(&other.value)
-                            }
-                    })
-                })
-        }
-        (Kind::List(before), Kind::List(after)) => {
-            let gone = usize::from(removed && rest.is_empty());
-            let grown = usize::from(target.is_none());
-            let same_length = before.len() + grown == after.len() + gone;
-            let mut after = after.iter();
-            same_length
-                && before.iter().enumerate().all(|(index, item)| {
-                    if Some(index) == target && gone == 1 {
-                        return true;
-                    }
-                    after.next().is_some_and(|other| {
-                        if Some(index) == target {
-                            unchanged(&item.node, &other.node, rest, removed)
-                        } else {
-                            item.node.same(&other.node)
-                        }
-                    })
-                })
-        }
-        _ => false,
-    }
 }
 
 fn refusal(summary: &str) -> Vec<Diagnostic> {

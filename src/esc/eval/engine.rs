@@ -6,6 +6,7 @@ use std::rc::Rc;
 use super::ast::{Definition, Id, Import, Kind, RESERVED};
 use super::convert;
 use super::interpolation::Part;
+use super::quote::quoted;
 use super::session::{Imported, MAX_DOCUMENT, Session};
 use super::source::Span;
 use super::value::{Def, MAX_HEIGHT, Members, Repr, Shape, Val, merge, overlay};
@@ -122,7 +123,7 @@ impl<'e, 'a> Evaluator<'e, 'a> {
         if let Kind::Object(object) = &definition.expr(root).kind {
             for entry in &object.entries {
                 if RESERVED.contains(&&*entry.key) {
-                    let summary = format!("{:?} is a reserved key", entry.key);
+                    let summary = format!("{} is a reserved key", quoted(&entry.key));
                     self.error_in(entry.value, Some(entry.key_span), summary);
                 }
             }
@@ -141,7 +142,7 @@ impl<'e, 'a> Evaluator<'e, 'a> {
                             self.declare(entry.value, base);
                         }
                         Some(_) => {
-                            let summary = format!("duplicate key {:?}", entry.key);
+                            let summary = format!("duplicate key {}", quoted(&entry.key));
                             self.error_in(entry.value, Some(entry.key_span), summary);
                         }
                         None => {}
@@ -223,7 +224,8 @@ impl<'e, 'a> Evaluator<'e, 'a> {
             .loader
             .load(name)
             .map_err(ImportFailure::Load)?;
-        if loaded.text.len() > MAX_DOCUMENT {
+        let length = loaded.text.len();
+        if length > MAX_DOCUMENT || !self.session.spend_bytes(length) {
             return Err(ImportFailure::Load("definition is too large".to_owned()));
         }
         if !self.session.enter() {
@@ -352,8 +354,8 @@ impl<'e, 'a> Evaluator<'e, 'a> {
             text.push(part.text.as_bytes());
             if let Some(accessors) = &part.reference {
                 let value = self.access(id, accessors);
-                secret |= value.contains_secret;
-                unknown |= value.contains_unknown;
+                secret |= value.contains.secret;
+                unknown |= value.contains.unknown;
                 if !unknown {
                     convert::text(&value, &mut text);
                 }

@@ -47,7 +47,7 @@ pub(super) fn parse(
                 at += 1;
             }
             Some(b'{') => {
-                let mut parser = Accessors {
+                let mut parser = Reference {
                     text,
                     at: at + 1,
                     node,
@@ -92,7 +92,7 @@ pub(super) fn is_literal(text: &str) -> bool {
     true
 }
 
-struct Accessors<'t, 'd> {
+struct Reference<'t, 'd> {
     text: &'t str,
     at: usize,
     node: &'t Node,
@@ -104,7 +104,7 @@ struct Accessors<'t, 'd> {
 const UNCLOSED: &str = "missing closing brace '}' in interpolation";
 const UNCLOSED_SUBSCRIPT: &str = "subscript is missing closing bracket ']'";
 
-impl Accessors<'_, '_> {
+impl Reference<'_, '_> {
     fn run(&mut self) {
         loop {
             let start = self.at;

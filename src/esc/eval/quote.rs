@@ -6,6 +6,13 @@ use regex::Regex;
 
 use super::convert::Buffer;
 
+/// `text` as Go's `%q` shows it.
+pub(super) fn quoted(text: &str) -> String {
+    let mut out = Buffer::new(usize::MAX);
+    go(text.as_bytes(), &mut out);
+    String::from_utf8_lossy(out.finish().expose()).into_owned()
+}
+
 /// Appends `bytes` as Go's `strconv.Quote` would.
 pub(super) fn go(bytes: &[u8], out: &mut Buffer) {
     out.push(b"\"");

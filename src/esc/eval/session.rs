@@ -13,7 +13,7 @@ pub(super) const MAX_DOCUMENT: usize = 1 << 20;
 /// Steps of one evaluation: expressions, references, members merged or checked.
 const MAX_STEPS: usize = 1_000_000;
 /// Bytes of text that one evaluation may make.
-const MAX_BYTES: usize = 32 << 20;
+const MAX_BYTES: usize = 16 << 20;
 /// Environments that one evaluation may load.
 const MAX_IMPORTS: usize = 256;
 /// Findings that are kept.

@@ -1,12 +1,14 @@
 //! "Did you mean …?"
 
+/// Names longer than this are never suggested.
+const LONGEST: usize = 100;
+
 /// The candidate nearest to `name`: letter case and underscores do not count, and at most half the
 /// letters of `name` may differ.
 pub(super) fn nearest<'a>(
     name: &str,
     candidates: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {
-    const LONGEST: usize = 100;
     let wanted = fold(name);
     if wanted.len() > LONGEST {
         return None;
@@ -15,7 +17,7 @@ pub(super) fn nearest<'a>(
         .into_iter()
         .filter(|candidate| candidate.len() <= LONGEST)
         .take(1000)
-        .map(|candidate| (distance(&wanted, &fold(candidate)), candidate))
+        .map(|candidate| (levenshtein(&wanted, &fold(candidate)), candidate))
         .filter(|(distance, _)| distance * 2 <= wanted.len())
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
@@ -28,8 +30,16 @@ fn fold(name: &str) -> Vec<char> {
         .collect()
 }
 
-/// Levenshtein's.
-fn distance(left: &[char], right: &[char]) -> usize {
+/// How many letters must change to make `right` of `left`; long names are as far as can be.
+pub(super) fn distance(left: &str, right: &str) -> usize {
+    if left.len().max(right.len()) > LONGEST {
+        return usize::MAX;
+    }
+    let letters = |text: &str| text.chars().collect::<Vec<_>>();
+    levenshtein(&letters(left), &letters(right))
+}
+
+fn levenshtein(left: &[char], right: &[char]) -> usize {
     let mut row: Vec<usize> = (0..=right.len()).collect();
     for (i, from) in left.iter().enumerate() {
         let mut diagonal = row[0];

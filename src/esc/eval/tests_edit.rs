@@ -157,6 +157,7 @@ fn only_values_are_decrypted_and_references_stay_sealed() {
     "3",
     "values:\n  a:\n  - 1\n  - z: 3\n"
 )]
+#[case("imports: [p/a]\n", "imports[1]", "p/b", "imports: [p/a, p/b]\n")]
 #[case(
     "values: {a: {b: 1}}",
     "a.c",

@@ -47,7 +47,7 @@ fn definition() -> impl Strategy<Value = String> {
     let secret = "[ -~é\n]{0,12}".prop_map(|text| {
         let body: String = text
             .lines()
-            .map(|line| format!("      x{line}\n"))
+            .flat_map(|line| ["      x", line, "\n"])
             .collect();
         format!("    fn::secret: |-\n{body}")
     });

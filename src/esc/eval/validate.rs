@@ -7,6 +7,7 @@ use regex::RegexBuilder;
 use super::Diagnostic;
 use super::convert::{self, Buffer};
 use super::decimal::Decimal;
+use super::quote::quoted;
 use super::session::Session;
 use super::value::{ObjectRepr, Repr, Shape, Val};
 
@@ -63,7 +64,7 @@ impl<'v, 'a> Validator<'v, 'a> {
         let mut accepted = keyword("$ref").is_none_or(|target| self.reference(target, value));
         accepted &= keyword("anyOf").is_none_or(|schemas| self.any_of(schemas, value));
         accepted &= keyword("oneOf").is_none_or(|schemas| self.one_of(schemas, value));
-        if !value.contains_unknown {
+        if !value.contains.unknown {
             accepted &= keyword("const").is_none_or(|wanted| self.constant(wanted, value));
             accepted &= keyword("enum").is_none_or(|wanted| self.one_constant(wanted, value));
         }
@@ -112,7 +113,7 @@ impl<'v, 'a> Validator<'v, 'a> {
             }
             (1, _) => true,
             // More of them may match what is not known yet.
-            _ if value.contains_unknown => true,
+            _ if value.contains.unknown => true,
             _ => self.refuse(value, "exactly one subschema may match"),
         }
     }
@@ -243,7 +244,7 @@ impl<'v, 'a> Validator<'v, 'a> {
         };
         let matches = self.session.spend(text.len() / 1024 + source.len())
             && compiled.is_match(&String::from_utf8_lossy(text));
-        let summary = || format!("string must match the pattern {source:?}");
+        let summary = || format!("string must match the pattern {}", quoted(source));
         (matches || self.refuse(value, &summary())) && accepted
     }
 
@@ -390,7 +391,7 @@ fn equal(left: &Rc<Val>, right: &Rc<Val>) -> bool {
 
 /// A constant for a message.
 fn constant_text(wanted: &Rc<Val>) -> String {
-    if wanted.contains_secret {
+    if wanted.contains.secret {
         return "\"[secret]\"".to_owned();
     }
     let mut text = Buffer::new(LONGEST_CONSTANT);

@@ -48,6 +48,13 @@ pub(super) enum Shape {
     List,
 }
 
+/// What is somewhere in a value, itself included.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Contains {
+    pub(super) secret: bool,
+    pub(super) unknown: bool,
+}
+
 #[derive(Clone, Debug)]
 pub(super) struct Val {
     pub(super) def: Def,
@@ -55,8 +62,7 @@ pub(super) struct Val {
     pub(super) secret: bool,
     /// Importers may not override it.
     pub(super) is_final: bool,
-    pub(super) contains_secret: bool,
-    pub(super) contains_unknown: bool,
+    pub(super) contains: Contains,
     pub(super) height: u16,
 }
 
@@ -67,8 +73,10 @@ impl Val {
             repr: Repr::Null,
             secret: false,
             is_final: false,
-            contains_secret: false,
-            contains_unknown: matches!(repr, Repr::Unknown(_)),
+            contains: Contains {
+                secret: false,
+                unknown: matches!(repr, Repr::Unknown(_)),
+            },
             height: 0,
         };
         match &repr {
@@ -82,8 +90,8 @@ impl Val {
 
     fn contain<'v>(&mut self, children: impl Iterator<Item = &'v Rc<Self>>) {
         for child in children {
-            self.contains_secret |= child.contains_secret;
-            self.contains_unknown |= child.contains_unknown;
+            self.contains.secret |= child.contains.secret;
+            self.contains.unknown |= child.contains.unknown;
             self.height = self.height.max(child.height + 1);
         }
     }
@@ -107,7 +115,7 @@ impl Val {
     /// Marks the value itself secret if `secret`.
     pub(super) fn secret_if(mut self, secret: bool) -> Self {
         self.secret |= secret;
-        self.contains_secret |= secret;
+        self.contains.secret |= secret;
         self
     }
 

@@ -1,16 +1,19 @@
 //! YAML into a tree that keeps where everything stands, both as reported and as spliced.
 
+mod scalars;
+
 use std::ops;
 
-use granit_parser::{Event, Parser, ScalarStyle, Span as EventSpan, StrInput, StructureStyle};
+use granit_parser::{Event, Parser, Span as EventSpan, StrInput, StructureStyle};
 
 use super::path::join;
-use super::scalar::{Scalar, resolve, resolve_tagged};
 use super::source::{Source, Span};
 use super::{Diagnostic, Position, Severity};
 
 /// Deepest nesting of collections of one style.
 const MAX_NESTING: usize = 64;
+/// Nodes of one document.
+const MAX_NODES: usize = 250_000;
 
 /// A node of the document.
 #[derive(Debug)]
@@ -101,15 +104,13 @@ impl Node {
 /// Diagnostics carry no environment name: the caller fills it in.
 pub(super) fn parse(source: &Source<'_>) -> Result<Option<Node>, Vec<Diagnostic>> {
     let mut builder = Builder::new(source);
-    let root = builder.document();
-    if let Err(stop) = root {
-        builder.diagnostics.push(stop);
-        return Err(builder.diagnostics);
-    }
-    if builder.diagnostics.is_empty() {
-        root.map_err(|stop| vec![stop])
-    } else {
-        Err(builder.diagnostics)
+    match builder.document() {
+        Ok(root) if builder.diagnostics.is_empty() => Ok(root),
+        Ok(_) => Err(builder.diagnostics),
+        Err(stop) => {
+            builder.diagnostics.push(*stop);
+            Err(builder.diagnostics)
+        }
     }
 }
 
@@ -121,6 +122,7 @@ struct Builder<'s, 'a> {
     cursor: usize,
     path: Vec<Step>,
     diagnostics: Vec<Diagnostic>,
+    nodes: usize,
 }
 
 enum Step {
@@ -128,7 +130,7 @@ enum Step {
     Index(usize),
 }
 
-type Parsed<T> = Result<T, Diagnostic>;
+type Parsed<T> = Result<T, Box<Diagnostic>>;
 
 impl<'s, 'a> Builder<'s, 'a> {
     fn new(source: &'s Source<'a>) -> Self {
@@ -146,6 +148,7 @@ impl<'s, 'a> Builder<'s, 'a> {
             cursor: 0,
             path: Vec::new(),
             diagnostics: Vec::new(),
+            nodes: 0,
         }
     }
 
@@ -159,11 +162,8 @@ impl<'s, 'a> Builder<'s, 'a> {
                 let marker = error.marker();
                 let begin = self.source.position(marker.line(), marker.col() + 1);
                 let summary = format!("yaml: line {}: {}", marker.line(), error.info());
-                Err(diagnostic(
-                    summary,
-                    String::new(),
-                    Span { begin, end: begin },
-                ))
+                let span = Span { begin, end: begin };
+                Err(Box::new(diagnostic(summary, String::new(), span)))
             }
             None => Ok((Event::StreamEnd, EventSpan::default())),
         }
@@ -196,6 +196,12 @@ impl<'s, 'a> Builder<'s, 'a> {
 
     fn node(&mut self) -> Parsed<Node> {
         let (event, span) = self.next()?;
+        self.nodes += 1;
+        if self.nodes > MAX_NODES {
+            let summary = "yaml: document has too many nodes".to_owned();
+            let stop = diagnostic(summary, String::new(), Span::default());
+            return Err(Box::new(stop));
+        }
         let mut bytes = bytes_of(&span);
         if let Some(tag) = span.tag_start.and_then(|tag| tag.byte_offset()) {
             bytes.start = bytes.start.min(tag);
@@ -215,120 +221,12 @@ impl<'s, 'a> Builder<'s, 'a> {
                 self.report("alias nodes are not supported", Span { begin, end });
                 Ok(leaf(Kind::Null, Span { begin, end }, bytes, Style::Quoted))
             }
-            _ => Err(diagnostic(
+            _ => Err(Box::new(diagnostic(
                 "yaml: unexpected end of document".to_owned(),
                 self.pointer(),
                 Span::default(),
-            )),
+            ))),
         }
-    }
-
-    fn scalar(
-        &mut self,
-        text: String,
-        style: ScalarStyle,
-        tag: Option<&str>,
-        mut bytes: ops::Range<usize>,
-    ) -> Node {
-        if matches!(style, ScalarStyle::Literal | ScalarStyle::Folded) {
-            return self.block_scalar(text, style, bytes);
-        }
-        let empty = bytes.is_empty();
-        if empty {
-            bytes = self.cursor..self.cursor;
-        }
-        self.cursor = bytes.end;
-        let begin = self.source.at(bytes.start);
-        let plain = style == ScalarStyle::Plain;
-        let length = if empty { 0 } else { text.len() };
-        let tag_length = if plain && tag.is_some() {
-            self.source.text[bytes.clone()]
-                .split_whitespace()
-                .next()
-                .map_or(0, |tag| tag.len() + 1)
-        } else {
-            0
-        };
-        let end = self
-            .source
-            .position(begin.line, begin.column + tag_length + length);
-        let span = Span { begin, end };
-        let resolved = match tag {
-            None if plain && empty => Scalar::Null,
-            None if plain => resolve(&text),
-            None => Scalar::String,
-            Some(tag) => resolve_tagged(tag, &text).unwrap_or_else(|found| {
-                let summary = format!("cannot decode {found} as a !!{tag}");
-                self.report(&summary, span);
-                Scalar::Null
-            }),
-        };
-        let kind = match resolved {
-            Scalar::Null => Kind::Null,
-            Scalar::Bool(value) => Kind::Bool(value),
-            Scalar::Number(text) => Kind::Number(text),
-            Scalar::String => Kind::String(text),
-        };
-        let verbatim = plain
-            && tag.is_none()
-            && self
-                .source
-                .text
-                .get(bytes.clone())
-                .is_some_and(|source| !source.contains('\n'));
-        let style = if verbatim {
-            Style::Plain
-        } else {
-            Style::Quoted
-        };
-        leaf(kind, span, bytes, style)
-    }
-
-    fn block_scalar(
-        &mut self,
-        text: String,
-        style: ScalarStyle,
-        content: ops::Range<usize>,
-    ) -> Node {
-        let source = self.source.text;
-        let header = self
-            .skip_to(|byte| matches!(byte, b'|' | b'>'))
-            .min(content.start);
-        let header_end = header
-            + 1
-            + source[(header + 1).min(source.len())..]
-                .bytes()
-                .take_while(|byte| matches!(byte, b'0'..=b'9' | b'+' | b'-'))
-                .count();
-        let body = source.get(content.clone()).unwrap_or_default();
-        let kept = body.trim_end_matches(['\n', '\r', ' ', '\t']).len();
-        let end = if kept == 0 {
-            self.source.line_end(header)
-        } else {
-            content.start + kept
-        };
-        self.cursor = end;
-        let begin = self.source.at(header);
-        let (lines, rest) = match style {
-            ScalarStyle::Literal => (
-                text.matches('\n').count(),
-                text.len() - text.rfind('\n').map_or(0, |index| index + 1),
-            ),
-            _ => (0, text.len()),
-        };
-        let end_position = self
-            .source
-            .position(begin.line + lines, begin.column + rest);
-        let span = Span {
-            begin,
-            end: end_position,
-        };
-        leaf(
-            Kind::String(text),
-            span,
-            header..end,
-            Style::BlockScalar { header_end },
-        )
     }
 
     fn list(&mut self, style: StructureStyle, bytes: ops::Range<usize>) -> Parsed<Node> {
@@ -357,7 +255,7 @@ impl<'s, 'a> Builder<'s, 'a> {
         let last = items
             .last()
             .map(|item| (item.node.span.end, item.node.bytes.end));
-        Ok(self.collection(Kind::List(items), start, last, flow)?)
+        self.collection(Kind::List(items), start, last, flow)
     }
 
     fn object(&mut self, style: StructureStyle, bytes: ops::Range<usize>) -> Parsed<Node> {
@@ -374,13 +272,12 @@ impl<'s, 'a> Builder<'s, 'a> {
             };
             self.path.push(Step::Key(key_text));
             let key_node = self.node()?;
-            let key = match &key_node.kind {
-                Kind::String(text) => text.clone(),
-                _ => {
-                    self.report("mapping keys must be strings", key_node.span);
-                    String::new()
-                }
-            };
+            let mut key = String::new();
+            if let Kind::String(text) = &key_node.kind {
+                key.clone_from(text);
+            } else {
+                self.report("mapping keys must be strings", key_node.span);
+            }
             let colon = self.skip_to(|byte| byte == b':');
             if self.source.text.as_bytes().get(colon) == Some(&b':') {
                 self.cursor = colon + 1;
@@ -405,7 +302,7 @@ impl<'s, 'a> Builder<'s, 'a> {
         let last = members
             .last()
             .map(|member| (member.value.span.end, member.value.bytes.end));
-        Ok(self.collection(Kind::Object(members), start, last, flow)?)
+        self.collection(Kind::Object(members), start, last, flow)
     }
 
     fn collection(
