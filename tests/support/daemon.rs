@@ -31,9 +31,7 @@ impl Daemon {
         let mut tied = tied_to_us(command);
         tied.stdin(Stdio::null())
             .stdout(output.try_clone()?)
-            .stderr(output)
-            // A Ctrl-C in the terminal must reach us alone, so that we end things in order.
-            .process_group(0);
+            .stderr(output);
         let child = spawn_from_nursery(tied)
             .with_context(|| format!("failed to start {name}: {command:?}"))?;
         Ok(Self {
@@ -114,6 +112,11 @@ pub(crate) fn tail(log: &Path, lines: usize) -> String {
     all[all.len().saturating_sub(lines)..].join("\n")
 }
 
+/// Starts `command` with our own stdin, stdout and stderr; the kernel kills it when our process ends.
+pub(crate) fn spawn_attached(command: &Command) -> anyhow::Result<Child> {
+    spawn_from_nursery(tied_to_us(command)).with_context(|| format!("failed to start {command:?}"))
+}
+
 /// The same command under `setpriv --pdeathsig`, where util-linux is installed.
 fn tied_to_us(command: &Command) -> Command {
     static HAS_SETPRIV: LazyLock<bool> = LazyLock::new(|| {
@@ -149,6 +152,8 @@ fn tied_to_us(command: &Command) -> Command {
     if let Some(folder) = command.get_current_dir() {
         tied.current_dir(folder);
     }
+    // A Ctrl-C in the terminal must reach us alone, so that we end things in order.
+    tied.process_group(0);
     tied
 }
 

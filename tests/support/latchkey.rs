@@ -16,6 +16,9 @@ const READY_WITHIN: Duration = Duration::from_mins(1);
 /// How long a process may take to drain before it is killed.
 const GRACE: Duration = Duration::from_secs(10);
 
+/// Namespace of latchkey's own objects, which must exist before it runs.
+pub(crate) const OWN_NAMESPACE: &str = "latchkey-system";
+
 /// The binary under test, built beside the running test or example.
 pub(crate) fn binary() -> anyhow::Result<PathBuf> {
     let this = std::env::current_exe()?;

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 
 /// Pause between two looks: short against the seconds that things take here, long against a look's cost.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -16,20 +16,20 @@ pub(crate) async fn until<T>(
     limit: Duration,
     mut look: impl AsyncFnMut() -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
-    let started = Instant::now();
+    let deadline = Instant::now() + limit;
+    let mut complaint = None;
     loop {
-        let Some(left) = limit.checked_sub(started.elapsed()) else {
-            bail!("gave up waiting for {what} after {} s", limit.as_secs());
-        };
-        let complaint = match tokio::time::timeout(left, look()).await {
+        let left = deadline.saturating_duration_since(Instant::now());
+        match tokio::time::timeout(left, look()).await {
             Ok(Ok(value)) => return Ok(value),
-            Ok(Err(complaint)) => complaint,
-            Err(_) => anyhow::anyhow!("no answer"),
-        };
-        if started.elapsed() + PAUSE > limit {
-            return Err(complaint).with_context(|| {
-                format!("gave up waiting for {what} after {} s", limit.as_secs())
-            });
+            Ok(Err(error)) => complaint = Some(error),
+            // The last complaint says more than that the next look was cut short.
+            Err(_) => {
+                let complaint = complaint.unwrap_or_else(|| anyhow::anyhow!("no answer"));
+                let seconds = limit.as_secs();
+                return Err(complaint)
+                    .with_context(|| format!("gave up waiting for {what} after {seconds} s"));
+            }
         }
         tokio::time::sleep(PAUSE).await;
     }

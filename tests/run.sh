@@ -1,0 +1,58 @@
+#!/bin/bash
+# Every check and test, in the order in which they are quickest to fail. All run even if one fails; the
+# summary at the end says which. With CI=true nothing may be skipped.
+set -uo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+export CARGO_TERM_PROGRESS_WHEN=${CARGO_TERM_PROGRESS_WHEN:-never}
+
+summary=()
+failures=0
+
+# record RESULT NAME SECONDS
+record() {
+  summary+=("$(printf '%-5s %5d s  %s' "$1" "$3" "$2")")
+  [[ $1 == FAIL ]] && failures=$((failures + 1))
+}
+
+# run NAME COMMAND…
+run() {
+  local name=$1 started=$SECONDS result=ok
+  shift
+  printf '\n== %s: %s\n' "$name" "$*"
+  "$@" || result=FAIL
+  printf '== %s: %s after %d s\n' "$name" "$result" $((SECONDS - started))
+  record $result "$name" $((SECONDS - started))
+}
+
+need() {
+  command -v "$1" >/dev/null && return
+  printf '%s is not installed: %s\n' "$1" "$2" >&2
+  exit 1
+}
+
+need cargo "install Rust with rustup, https://rustup.rs"
+need cc "install a C compiler, for example apt-get install build-essential"
+need go "install Go 1.25 or newer: the control plane is built with it"
+need flock "install util-linux"
+# rustup reads rust-toolchain.toml and fetches what it names; a toolchain of another origin may lack these.
+for component in fmt:rustfmt clippy:clippy; do
+  cargo "${component%:*}" --version >/dev/null 2>&1 || run "install ${component#*:}" rustup component add "${component#*:}"
+done
+
+run "format" cargo fmt --check
+run "lints" cargo clippy --locked --all-targets -- -D warnings
+run "unit and integration tests" cargo test --locked
+if [[ -x tests/python/run.sh ]]; then
+  run "foreign clients" tests/python/run.sh
+elif [[ ${CI:-} == true ]]; then
+  printf '\n== foreign clients: tests/python/run.sh is missing\n'
+  record FAIL "foreign clients" 0
+else
+  record skip "foreign clients: tests/python/run.sh is missing" 0
+fi
+run "control plane" tests/controlplane/build.sh
+run "cluster tests" cargo test --locked --test e2e
+
+printf '\n== Summary, after %d s\n' $SECONDS
+printf '%s\n' "${summary[@]}"
+((failures == 0))
