@@ -2,6 +2,7 @@
 
 pub mod events;
 pub mod reference;
+pub mod remote;
 pub mod request;
 pub mod secret_object;
 pub mod secrets;

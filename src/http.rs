@@ -1,111 +1,258 @@
-//! Outbound HTTP: bounded in time, and never a credential to another host.
+//! Outbound HTTP: every request has a timeout, and failed reads are tried again a few times.
 
 use std::time::Duration;
 
-use base64::Engine as _;
+use backon::{ExponentialBuilder, Retryable};
+use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use reqwest::redirect::Policy;
+use reqwest::header::{DATE, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::{Certificate, Method, RequestBuilder, Response, Url, redirect};
 
-/// Longest wait for a connection.
-const CONNECT: Duration = Duration::from_secs(5);
-/// Longest wait for a whole answer.
-const TOTAL: Duration = Duration::from_secs(30);
-/// Redirects followed within one host.
-const REDIRECTS: usize = 3;
+use crate::secret::SecretBytes;
 
-/// Why a client cannot be built.
+/// Longest answer that is read, in bytes.
+const MAX_BODY: usize = 32 << 20;
+
+/// Most redirects that are followed.
+const MAX_REDIRECTS: usize = 5;
+
+/// How a client behaves.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Longest time to connect, TLS included.
+    pub connect_timeout: Duration,
+    /// Longest time from the first byte sent to the last one read.
+    pub timeout: Duration,
+    /// Certificate authorities to trust besides the system's: PEM, or base64 of PEM.
+    pub ca_bundle: Option<Vec<u8>>,
+    /// How often a failed read is tried again.
+    pub retries: usize,
+    /// Delay before the first retry; it doubles, with jitter, up to 5 s.
+    pub retry_delay: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            connect_timeout: Duration::from_secs(5),
+            timeout: Duration::from_secs(30),
+            ca_bundle: None,
+            retries: 2,
+            retry_delay: Duration::from_millis(200),
+        }
+    }
+}
+
+/// A failed request. Its text holds neither the request's path nor any body.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
-    /// The CA bundle cannot be read.
-    #[error("the CA bundle is neither PEM nor base64 of PEM: {0}")]
-    ReadBundle(String),
-    /// The TLS settings cannot work.
-    #[error("failed to build the HTTP client: {0}")]
-    BuildClient(String),
+    /// The CA bundle holds no certificate.
+    #[error("failed to read the CA bundle: {0}; it must be PEM or base64 of PEM")]
+    ReadCaBundle(String),
+    /// The client cannot be made.
+    #[error("failed to set up the HTTP client: {0}")]
+    Build(String),
+    /// No answer in time.
+    #[error("failed to get an answer from {host} in time")]
+    AwaitAnswer {
+        /// Host and port.
+        host: String,
+    },
+    /// The connection failed.
+    #[error("failed to reach {host}: {cause}")]
+    Reach {
+        /// Host and port.
+        host: String,
+        /// Innermost cause.
+        cause: String,
+    },
+    /// The answer is longer than 32 MiB.
+    #[error("failed to read the answer: it is longer than 32 MiB")]
+    ReadBody,
 }
 
-/// A client that trusts the system's CAs and those of `ca_bundle` (PEM, or base64 of PEM).
+/// A client that keeps and shares its connections; clones share them too.
+#[derive(Clone, Debug)]
+pub struct Client {
+    inner: reqwest::Client,
+    retries: usize,
+    retry_delay: Duration,
+}
+
+impl Client {
+    /// Makes a client.
+    ///
+    /// # Errors
+    /// When the CA bundle cannot be read or TLS cannot be set up.
+    pub fn new(options: &Options) -> Result<Self, Error> {
+        let mut builder = reqwest::Client::builder()
+            .user_agent(concat!("latchkey/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(options.connect_timeout)
+            .timeout(options.timeout)
+            .pool_idle_timeout(Duration::from_mins(1))
+            .redirect(redirect::Policy::custom(follow_within_origin));
+        if let Some(bundle) = &options.ca_bundle {
+            builder = builder.tls_certs_merge(certificates(bundle)?);
+        }
+        Ok(Self {
+            inner: builder
+                .build()
+                .map_err(|error| Error::Build(innermost(&error)))?,
+            retries: options.retries,
+            retry_delay: options.retry_delay,
+        })
+    }
+
+    /// Begins a request.
+    pub fn request(&self, method: Method, url: Url) -> RequestBuilder {
+        self.inner.request(method, url)
+    }
+
+    /// Sends a request once.
+    ///
+    /// # Errors
+    /// When there is no answer; an answer of any status is none.
+    pub async fn send(&self, request: RequestBuilder) -> Result<Response, Error> {
+        request.send().await.map_err(Error::from)
+    }
+
+    /// Sends a request that changes nothing, again after a transport failure or a 5xx answer.
+    ///
+    /// # Errors
+    /// As [`Self::send`], of the last try.
+    pub async fn send_idempotent(
+        &self,
+        request: impl Fn() -> RequestBuilder,
+    ) -> Result<Response, Error> {
+        let attempt = || async {
+            match self.send(request()).await {
+                Ok(response) if response.status().is_server_error() => Err(Ok(response)),
+                Ok(response) => Ok(response),
+                Err(error) => Err(Err(error)),
+            }
+        };
+        let pauses = ExponentialBuilder::default()
+            .with_min_delay(self.retry_delay)
+            .with_max_delay(Duration::from_secs(5))
+            .with_max_times(self.retries)
+            .with_jitter();
+        let sent = attempt
+            .retry(pauses)
+            .when(|failure| match failure {
+                Ok(response) => retry_after(response.headers()).is_none(),
+                Err(_) => true,
+            })
+            .await;
+        sent.or_else(|failure| failure)
+    }
+}
+
+/// Reads the whole body.
 ///
 /// # Errors
-/// When the bundle cannot be read.
-pub fn client(ca_bundle: Option<&[u8]>) -> Result<reqwest::Client, Error> {
-    let mut builder = reqwest::Client::builder()
-        .connect_timeout(CONNECT)
-        .timeout(TOTAL)
-        .user_agent(concat!("latchkey/", env!("CARGO_PKG_VERSION")))
-        .redirect(same_host());
-    if let Some(bundle) = ca_bundle {
-        for certificate in certificates(bundle)? {
-            builder = builder.add_root_certificate(certificate);
+/// When the connection fails or the body is longer than 32 MiB.
+pub async fn read_body(mut response: Response) -> Result<SecretBytes, Error> {
+    let mut chunks = Vec::new();
+    let mut length = 0;
+    while let Some(chunk) = response.chunk().await? {
+        length += chunk.len();
+        if length > MAX_BODY {
+            return Err(Error::ReadBody);
         }
+        chunks.push(chunk);
     }
-    builder
-        .build()
-        .map_err(|error| Error::BuildClient(chain(&error)))
+    Ok(SecretBytes::new(chunks.concat()))
 }
 
-/// Follows redirects within one host only: `Authorization` must not travel.
-fn same_host() -> Policy {
-    Policy::custom(|attempt| {
-        let origin = attempt.previous().first().map(|url| {
-            (
-                url.host_str().map(str::to_owned),
-                url.port_or_known_default(),
-            )
-        });
-        let target = Some((
-            attempt.url().host_str().map(str::to_owned),
-            attempt.url().port_or_known_default(),
-        ));
-        if attempt.previous().len() > REDIRECTS || origin != target {
-            attempt.stop()
-        } else {
-            attempt.follow()
-        }
-    })
-}
-
-fn certificates(bundle: &[u8]) -> Result<Vec<reqwest::Certificate>, Error> {
-    let decoded;
-    let pem = if bundle.trim_ascii_start().starts_with(b"-----BEGIN") {
-        bundle
-    } else {
-        decoded = STANDARD
-            .decode(bundle.trim_ascii())
-            .map_err(|error| Error::ReadBundle(error.to_string()))?;
-        &decoded
-    };
-    let certificates = reqwest::Certificate::from_pem_bundle(pem)
-        .map_err(|error| Error::ReadBundle(chain(&error)))?;
-    if certificates.is_empty() {
-        return Err(Error::ReadBundle("no certificate in it".to_owned()));
-    }
-    Ok(certificates)
-}
-
-/// An error with its causes in one line; reqwest's own text leaves out why a connection failed.
+/// How long the answer asks to wait: seconds, or a date relative to the answer's own `Date`.
 #[must_use]
-pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
+pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
     }
-    text
+    let date = |text: &str| {
+        jiff::fmt::rfc2822::DateTimeParser::new()
+            .parse_timestamp(text)
+            .ok()
+    };
+    let until = date(text)?;
+    let now = date(headers.get(DATE)?.to_str().ok()?)?;
+    Some(until.duration_since(now).try_into().unwrap_or_default())
+}
+
+/// The value of an `Authorization` header, marked so that it is never printed.
+#[must_use]
+pub fn authorization(scheme: &str, credential: &SecretBytes) -> Option<HeaderValue> {
+    let value = zeroize::Zeroizing::new([scheme.as_bytes(), b" ", credential.expose()].concat());
+    let mut header = HeaderValue::from_bytes(&value).ok()?;
+    header.set_sensitive(true);
+    Some(header)
+}
+
+impl From<reqwest::Error> for Error {
+    fn from(error: reqwest::Error) -> Self {
+        let host = error.url().map_or_else(|| "the server".to_owned(), origin);
+        let error = error.without_url();
+        if error.is_timeout() {
+            Self::AwaitAnswer { host }
+        } else {
+            let cause = innermost(&error);
+            Self::Reach { host, cause }
+        }
+    }
+}
+
+fn origin(url: &Url) -> String {
+    url.origin().ascii_serialization()
+}
+
+fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut error = error;
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    error.to_string()
+}
+
+/// Credentials are for the server that was named; what it redirects to elsewhere is not followed.
+fn follow_within_origin(attempt: redirect::Attempt<'_>) -> redirect::Action {
+    let stays = attempt
+        .previous()
+        .first()
+        .is_some_and(|first| first.origin() == attempt.url().origin());
+    if stays && attempt.previous().len() <= MAX_REDIRECTS {
+        attempt.follow()
+    } else {
+        attempt.stop()
+    }
+}
+
+fn certificates(bundle: &[u8]) -> Result<Vec<Certificate>, Error> {
+    let unreadable = |cause: String| Error::ReadCaBundle(cause);
+    let pem = ca_pem(bundle).ok_or_else(|| unreadable("no certificate in it".to_owned()))?;
+    let parsed =
+        Certificate::from_pem_bundle(&pem).map_err(|error| unreadable(innermost(&error)))?;
+    if parsed.is_empty() {
+        return Err(unreadable("no certificate in it".to_owned()));
+    }
+    Ok(parsed)
+}
+
+/// The PEM text of a CA bundle that is PEM or base64 of PEM.
+#[must_use]
+pub fn ca_pem(bundle: &[u8]) -> Option<Vec<u8>> {
+    let is_pem = |text: &[u8]| text.windows(11).any(|window| window == b"-----BEGIN ");
+    if is_pem(bundle) {
+        return Some(bundle.to_vec());
+    }
+    let compact: Vec<u8> = bundle
+        .iter()
+        .copied()
+        .filter(|byte| !byte.is_ascii_whitespace())
+        .collect();
+    STANDARD.decode(compact).ok().filter(|text| is_pem(text))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_bundle_without_certificate_is_refused() {
-        assert!(client(Some(b"not pem")).is_err());
-        assert!(client(Some(b"-----BEGIN NOTHING-----")).is_err());
-        assert!(client(None).is_ok());
-    }
-}
+mod tests;

@@ -6,6 +6,8 @@
 mod error;
 #[cfg(feature = "provider-fake")]
 mod fake;
+#[cfg(feature = "provider-kubernetes")]
+mod kubernetes;
 #[cfg(feature = "provider-pulumi")]
 mod pulumi;
 mod registry;
@@ -19,10 +21,11 @@ use crate::api::meta::{SecretKeySelector, StoreKind};
 use crate::cluster::secrets::SecretReader;
 use crate::model::remote::{Find, RemoteRef};
 use crate::model::secret_store::Store;
+use crate::model::value;
 use crate::secret::{SecretBytes, SecretMap};
 
 pub use error::{Error, ErrorKind};
-pub use registry::{Options, Registry};
+pub use registry::{Clock, Options, Registry};
 
 /// What a provider can do, as stores report it in `status.capabilities`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -174,4 +177,18 @@ pub trait SecretsClient: Send + Sync {
     /// # Errors
     /// Why it does not.
     async fn validate(&self) -> Result<Validation, Error>;
+}
+
+/// A value that is not structured as `key` is asked for.
+#[cfg(any(
+    feature = "provider-fake",
+    feature = "provider-kubernetes",
+    feature = "provider-pulumi"
+))]
+fn value_error(provider: &'static str, key: &str, error: &value::Error) -> Error {
+    Error::new(
+        ErrorKind::Invalid,
+        provider,
+        format!("key {key:?}: {error}"),
+    )
 }

@@ -4,6 +4,8 @@
 //! a value is spelled [`SecretBytes::expose`] and copying one [`SecretBytes::duplicate`], so that both
 //! stand out in review.
 
+pub mod json;
+
 use std::collections::BTreeMap;
 use std::fmt;
 

@@ -80,6 +80,7 @@ fn add_operator(
 ) -> anyhow::Result<()> {
     let registry = Registry::new(&providers::Options {
         esc_url: args.esc_url.clone(),
+        ..providers::Options::default()
     })?;
     let context = Arc::new(controllers::Context::new(
         client.clone(),

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
+use k8s_openapi::ByteString;
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::core::v1::{ConfigMap, Secret, ServiceAccount};
-use kube::Client;
-use kube::api::{Api, PostParams};
+use kube::api::PostParams;
+use kube::{Api, Client};
 
-use crate::cluster::request::{self, bounded};
+use crate::cluster::request;
 use crate::secret::{SecretBytes, SecretMap};
 
 /// A failed read of a Secret, a ConfigMap or a token.
@@ -55,24 +56,17 @@ pub trait SecretReader: Send + Sync {
     ) -> Result<SecretBytes, Error>;
 }
 
-/// Reads through the API server, with a bound on the time of each request.
+/// Reads from the API server of one cluster.
 #[derive(Clone)]
 pub struct KubeSecretReader {
     client: Client,
 }
 
 impl KubeSecretReader {
-    /// Uses `client` for every request.
+    /// Reads with the permissions of `client`.
     #[must_use]
     pub fn new(client: Client) -> Self {
         Self { client }
-    }
-}
-
-fn failed(what: &str, error: &request::Error) -> Error {
-    Error {
-        message: format!("{what}: {error}"),
-        denied: error.is_forbidden(),
     }
 }
 
@@ -80,14 +74,9 @@ fn failed(what: &str, error: &request::Error) -> Error {
 impl SecretReader for KubeSecretReader {
     async fn read_secret(&self, namespace: &str, name: &str) -> Result<Option<SecretMap>, Error> {
         let api: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
-        let secret = bounded(api.get_opt(name))
-            .await
-            .map_err(|error| failed("failed to read the Secret", &error))?;
-        Ok(secret.map(|secret| {
-            let data = secret.data.unwrap_or_default().into_iter();
-            data.map(|(key, value)| (key, SecretBytes::new(value.0)))
-                .collect()
-        }))
+        let secret = request::bounded(api.get_opt(name)).await;
+        let secret = secret.map_err(|error| failed("Secret", namespace, name, &error))?;
+        Ok(secret.map(|secret| contents(secret.data)))
     }
 
     async fn read_config_map(
@@ -96,9 +85,8 @@ impl SecretReader for KubeSecretReader {
         name: &str,
     ) -> Result<Option<BTreeMap<String, String>>, Error> {
         let api: Api<ConfigMap> = Api::namespaced(self.client.clone(), namespace);
-        let map = bounded(api.get_opt(name))
-            .await
-            .map_err(|error| failed("failed to read the ConfigMap", &error))?;
+        let map = request::bounded(api.get_opt(name)).await;
+        let map = map.map_err(|error| failed("ConfigMap", namespace, name, &error))?;
         Ok(map.map(|map| map.data.unwrap_or_default()))
     }
 
@@ -110,18 +98,42 @@ impl SecretReader for KubeSecretReader {
         seconds: i64,
     ) -> Result<SecretBytes, Error> {
         let api: Api<ServiceAccount> = Api::namespaced(self.client.clone(), namespace);
-        let review = TokenRequest {
+        let wanted = TokenRequest {
             spec: TokenRequestSpec {
                 audiences: audiences.to_vec(),
                 expiration_seconds: Some(seconds),
-                bound_object_ref: None,
+                ..TokenRequestSpec::default()
             },
             ..TokenRequest::default()
         };
-        let params = PostParams::default();
-        let answer = bounded(api.create_token_request(name, &params, &review)).await;
-        let answer = answer.map_err(|error| failed("failed to request a token", &error))?;
-        let token = answer.status.map(|status| status.token).unwrap_or_default();
-        Ok(SecretBytes::from(token))
+        let parameters = PostParams::default();
+        let granted = api.create_token_request(name, &parameters, &wanted);
+        let granted = request::bounded(granted).await;
+        let granted =
+            granted.map_err(|error| failed("token of ServiceAccount", namespace, name, &error))?;
+        let token = granted.status.map(|status| SecretBytes::from(status.token));
+        token
+            .filter(|token| !token.is_empty())
+            .ok_or_else(|| Error {
+                message: format!(
+                    "the API server gave no token of ServiceAccount {namespace}/{name}"
+                ),
+                denied: false,
+            })
+    }
+}
+
+/// The data of a Secret, moved without a copy.
+pub(super) fn contents(data: Option<BTreeMap<String, ByteString>>) -> SecretMap {
+    data.unwrap_or_default()
+        .into_iter()
+        .map(|(key, value)| (key, SecretBytes::new(value.0)))
+        .collect()
+}
+
+fn failed(kind: &str, namespace: &str, name: &str, error: &request::Error) -> Error {
+    Error {
+        message: format!("failed to read {kind} {namespace}/{name}: {error}"),
+        denied: matches!(error.code(), Some(401 | 403)),
     }
 }

@@ -1,36 +1,49 @@
-//! Client of the ESC REST API, as Pulumi Cloud and `latchkey esc serve` speak it.
+//! Client of the ESC REST API.
+//!
+//! No error text holds a request path with a session id, a body or a value; what the server says
+//! about a failure is passed on, shortened.
 
+mod calls;
+mod error;
 mod path;
 mod value;
 
-use std::fmt::Write as _;
-use std::time::Duration;
-
-use reqwest::header::{HeaderMap, RETRY_AFTER};
-use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use reqwest::{Method, RequestBuilder, Response, Url};
 use serde::Deserialize;
-use serde_json::json;
+use serde::de::DeserializeOwned;
 
-use crate::http::chain;
+use crate::http;
 use crate::secret::SecretBytes;
 
-pub use path::{PropertyPath, Step};
-pub use value::{Content, Value};
+pub use calls::exchange_token;
+pub use error::{Diagnostic, Error, ErrorKind, Position, Range};
+pub use path::{Accessor, PathError, PropertyPath};
+pub use value::{Content, Environment, Value};
 
-/// Longest answer that is read, in bytes.
-const BODY_LIMIT: usize = 16 * 1024 * 1024;
-/// Environments asked for in one page.
-const PAGE: &str = "500";
-
-/// Names an environment.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+/// Names one environment.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EnvironmentName {
     /// Organisation.
     pub organization: String,
-    /// Project.
+    /// Project; older environments are in the project `default`.
     pub project: String,
     /// Environment.
     pub name: String,
+}
+
+impl EnvironmentName {
+    /// Names an environment.
+    pub fn new(
+        organization: impl Into<String>,
+        project: impl Into<String>,
+        name: impl Into<String>,
+    ) -> Self {
+        Self {
+            organization: organization.into(),
+            project: project.into(),
+            name: name.into(),
+        }
+    }
 }
 
 impl std::fmt::Display for EnvironmentName {
@@ -39,451 +52,280 @@ impl std::fmt::Display for EnvironmentName {
     }
 }
 
-/// A failed call.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum Error {
-    /// No whole answer came.
-    #[error("{0}")]
-    Reach(String),
-    /// The server answered with an error.
-    #[error("{}", answer_text(*status, message, diagnostics))]
-    Answer {
-        /// HTTP status.
-        status: u16,
-        /// The server's message.
-        message: String,
-        /// What is wrong in a definition.
-        diagnostics: Vec<Diagnostic>,
-        /// How long the server asks to wait.
-        retry_after: Option<Duration>,
-    },
-    /// The answer is not what the API promises.
-    #[error("the answer is not one of the ESC API: {0}")]
-    Decode(String),
+/// An opened environment; the id lets its holder read the values, with a token.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+pub struct Session {
+    /// Names the session in later reads.
+    pub id: String,
 }
 
-fn answer_text(status: u16, message: &str, diagnostics: &[Diagnostic]) -> String {
-    let mut text = format!("HTTP {status}");
-    if !message.is_empty() {
-        text = format!("{text}: {message}");
-    }
-    for diagnostic in diagnostics {
-        text = format!("{text}; {diagnostic}");
-    }
-    text
-}
-
-/// Something wrong in a definition.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
-pub struct Diagnostic {
-    /// One sentence.
-    pub summary: String,
-    /// `warning`, else an error.
-    pub severity: String,
-    /// Property path.
-    pub path: String,
-    /// Where it stands.
-    pub range: Option<DiagnosticRange>,
-}
-
-/// Where a diagnostic stands.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
-pub struct DiagnosticRange {
-    /// The environment.
-    pub environment: String,
-    /// Its first character.
-    pub begin: DiagnosticPosition,
-}
-
-/// Line and column, from 1.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
-pub struct DiagnosticPosition {
-    /// Line.
-    pub line: u64,
-    /// Column.
-    pub column: u64,
-}
-
-impl std::fmt::Display for Diagnostic {
+impl std::fmt::Debug for Session {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if let Some(range) = &self.range {
-            write!(
-                f,
-                "line {}, column {}: ",
-                range.begin.line, range.begin.column
-            )?;
-        }
-        f.write_str(&self.summary)
+        f.write_str("Session(…)")
     }
 }
 
-/// A definition as stored.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A stored definition.
+#[derive(Debug)]
 pub struct Definition {
-    /// YAML text.
-    pub text: String,
-    /// For a conditional update.
+    /// The YAML document.
+    pub text: SecretBytes,
+    /// Given back in [`Client::update`], so that a change of others is not overwritten.
     pub etag: Option<String>,
-    /// Revision.
+    /// Number of the revision.
     pub revision: Option<u64>,
 }
 
-/// An environment in a list.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct Listed {
-    /// Organisation.
-    #[serde(default)]
-    pub organization: String,
-    /// Project.
-    pub project: String,
-    /// Environment.
-    pub name: String,
-}
-
-/// What an update came to.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// The outcome of an update.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Updated {
-    /// The new revision.
+    /// Number of the new revision.
     pub revision: Option<u64>,
+    /// ETag of the new revision.
+    pub etag: Option<String>,
     /// Warnings.
     pub diagnostics: Vec<Diagnostic>,
 }
 
-/// A connection to one server with one token.
+/// What a check found.
+#[derive(Debug)]
+pub struct Checked {
+    /// The values as far as they can be known without opening.
+    pub environment: Environment,
+    /// Errors and warnings.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// One environment of a list.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Listed {
+    /// Organisation; empty where the server leaves it out.
+    #[serde(default)]
+    pub organization: String,
+    /// Project.
+    #[serde(default)]
+    pub project: String,
+    /// Name.
+    pub name: String,
+    /// When it was created, RFC 3339.
+    #[serde(default)]
+    pub created: String,
+    /// When it was last changed, RFC 3339.
+    #[serde(default)]
+    pub modified: String,
+}
+
+/// Who a token belongs to.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct User {
+    /// Login name.
+    pub github_login: String,
+    /// Full name.
+    #[serde(default)]
+    pub name: String,
+    /// Organisations the user can see.
+    #[serde(default)]
+    pub organizations: Vec<Organization>,
+}
+
+/// An organisation a user can see.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Organization {
+    /// Name as in an [`EnvironmentName`].
+    pub github_login: String,
+}
+
+/// One revision of a definition.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Revision {
+    /// Number, from 1.
+    pub number: u64,
+    /// When it was made, RFC 3339.
+    #[serde(default)]
+    pub created: String,
+    /// Login of who made it.
+    #[serde(default)]
+    pub creator_login: String,
+    /// Tags that point to it.
+    #[serde(default)]
+    pub tags: Vec<String>,
+}
+
+/// A name for a revision.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct RevisionTag {
+    /// The tag.
+    pub name: String,
+    /// Revision it points to.
+    pub revision: u64,
+}
+
+/// An access token that was given for another credential.
+#[derive(Debug)]
+pub struct Exchanged {
+    /// The access token.
+    pub token: SecretBytes,
+    /// Seconds it is valid from now.
+    pub expires_in: u64,
+}
+
+/// Address of a server of the ESC API.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Address {
+    esc: Url,
+    root: Url,
+}
+
+impl Address {
+    /// Reads an address with or without `/api/esc` at its end; slashes at the end do not count. Any
+    /// other path is kept as it is.
+    ///
+    /// # Errors
+    /// When it is not an http or https URL.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        let invalid = |why: String| {
+            Error::new(
+                ErrorKind::Invalid,
+                "read the address of the ESC server",
+                why,
+            )
+        };
+        let mut root = Url::parse(text.trim()).map_err(|error| invalid(error.to_string()))?;
+        if !matches!(root.scheme(), "http" | "https") {
+            return Err(invalid("it must begin with https:// or http://".to_owned()));
+        }
+        if !root.username().is_empty() || root.password().is_some() {
+            return Err(invalid("it must not hold credentials".to_owned()));
+        }
+        root.set_query(None);
+        root.set_fragment(None);
+        let path = root.path().trim_end_matches('/').to_owned();
+        let esc_path = if path.is_empty() { "/api/esc" } else { &path };
+        let mut esc = root.clone();
+        esc.set_path(esc_path);
+        root.set_path(esc_path.strip_suffix("/api/esc").unwrap_or(esc_path));
+        Ok(Self { esc, root })
+    }
+
+    /// The address up to `/api/esc`, without a slash at the end.
+    #[must_use]
+    pub fn root(&self) -> &str {
+        self.root.as_str().trim_end_matches('/')
+    }
+
+    /// The address of the ESC API, without a slash at the end.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.esc.as_str().trim_end_matches('/')
+    }
+
+    fn esc<'a>(&self, segments: impl IntoIterator<Item = &'a str>) -> Url {
+        join(&self.esc, segments)
+    }
+
+    fn root_url<'a>(&self, segments: impl IntoIterator<Item = &'a str>) -> Url {
+        join(&self.root, segments)
+    }
+}
+
+/// Appends percent-encoded path segments.
+fn join<'a>(base: &Url, segments: impl IntoIterator<Item = &'a str>) -> Url {
+    let mut url = base.clone();
+    url.path_segments_mut()
+        .expect("an http URL must have path segments")
+        .pop_if_empty()
+        .extend(segments);
+    url
+}
+
+/// A caller of the API: one server, one token. Cheap to make.
 pub struct Client {
-    http: reqwest::Client,
-    base: String,
+    http: http::Client,
+    address: Address,
     token: SecretBytes,
 }
 
 impl Client {
-    /// Speaks to `base`, with or without `/api/esc` behind it; white space around the token is dropped.
-    #[must_use]
-    pub fn new(http: reqwest::Client, base: &str, token: &SecretBytes) -> Self {
-        Self {
+    /// A client of the server at `base_url`, which [`Address::parse`] reads; white space around the
+    /// token does not count.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] when the address is none, or the token is empty or cannot stand in a
+    /// header.
+    pub fn new(http: http::Client, base_url: &str, token: &SecretBytes) -> Result<Self, Error> {
+        Self::with_address(http, Address::parse(base_url)?, token)
+    }
+
+    /// As [`Self::new`] with an address that was read before.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] when the token is empty or cannot stand in a header.
+    pub fn with_address(
+        http: http::Client,
+        address: Address,
+        token: &SecretBytes,
+    ) -> Result<Self, Error> {
+        let token = SecretBytes::new(token.expose().trim_ascii());
+        if token.is_empty() || http::authorization("token", &token).is_none() {
+            let why = if token.is_empty() {
+                "it is empty"
+            } else {
+                "it holds characters that no header may hold"
+            };
+            return Err(Error::new(
+                ErrorKind::Invalid,
+                "use the access token",
+                why.to_owned(),
+            ));
+        }
+        Ok(Self {
             http,
-            base: api_base(base),
-            token: SecretBytes::new(token.expose().trim_ascii()),
-        }
-    }
-
-    /// Opens an environment, at a revision or tag if `version` is one; answers the session.
-    ///
-    /// # Errors
-    /// See [`Error`].
-    pub async fn open(
-        &self,
-        environment: &EnvironmentName,
-        version: Option<&str>,
-    ) -> Result<String, Error> {
-        #[derive(Deserialize)]
-        struct Opened {
-            id: String,
-        }
-        let url = format!("{}/open", self.versioned(environment, version));
-        Ok(
-            decode::<Opened>(self.send(self.request(Method::POST, &url)).await?)
-                .await?
-                .id,
-        )
-    }
-
-    /// Everything an open session holds.
-    ///
-    /// # Errors
-    /// See [`Error`]; 404 when the session has ended.
-    pub async fn read_session(
-        &self,
-        environment: &EnvironmentName,
-        session: &str,
-    ) -> Result<Value, Error> {
-        let url = format!(
-            "{}/open/{}",
-            self.environment(environment),
-            segment(session)
-        );
-        let body = body(self.send(self.request(Method::GET, &url)).await?).await?;
-        value::environment(&body).map_err(Error::Decode)
-    }
-
-    /// The stored definition; with `decrypt` secrets stand in it in clear.
-    ///
-    /// # Errors
-    /// See [`Error`].
-    pub async fn definition(
-        &self,
-        environment: &EnvironmentName,
-        version: Option<&str>,
-        decrypt: bool,
-    ) -> Result<Definition, Error> {
-        let suffix = if decrypt { "/decrypt" } else { "" };
-        let url = format!("{}{suffix}", self.versioned(environment, version));
-        let response = self.send(self.request(Method::GET, &url)).await?;
-        let etag = header(response.headers(), "etag");
-        let revision =
-            header(response.headers(), "pulumi-esc-revision").and_then(|text| text.parse().ok());
-        let text = String::from_utf8(body(response).await?)
-            .map_err(|error| Error::Decode(error.to_string()))?;
-        Ok(Definition {
-            text,
-            etag,
-            revision,
+            address,
+            token,
         })
     }
 
-    /// Replaces a definition; with `etag` only if it still is the one that was read.
-    ///
-    /// # Errors
-    /// See [`Error`]; 400 with diagnostics when it cannot be evaluated, 409 when it has changed.
-    pub async fn update(
-        &self,
-        environment: &EnvironmentName,
-        yaml: &str,
-        etag: Option<&str>,
-    ) -> Result<Updated, Error> {
-        let mut request = self.request(Method::PATCH, &self.environment(environment));
-        request = request
-            .header("content-type", "application/x-yaml")
-            .body(yaml.to_owned());
-        if let Some(etag) = etag {
-            request = request.header("etag", etag);
-        }
-        let response = self.send(request).await?;
-        let revision =
-            header(response.headers(), "pulumi-esc-revision").and_then(|text| text.parse().ok());
-        let body = body(response).await?;
-        let diagnostics = serde_json::from_slice::<ErrorBody>(&body)
-            .unwrap_or_default()
-            .diagnostics;
-        Ok(Updated {
-            revision,
-            diagnostics,
-        })
-    }
-
-    /// Creates an empty environment.
-    ///
-    /// # Errors
-    /// See [`Error`]; 409 when it exists.
-    pub async fn create(&self, environment: &EnvironmentName) -> Result<(), Error> {
-        let url = format!(
-            "{}/environments/{}",
-            self.base,
-            segment(&environment.organization)
-        );
-        let body = json!({"project": environment.project, "name": environment.name});
-        self.send(self.request(Method::POST, &url).json(&body))
-            .await
-            .map(drop)
-    }
-
-    /// Deletes an environment.
-    ///
-    /// # Errors
-    /// See [`Error`].
-    pub async fn delete(&self, environment: &EnvironmentName) -> Result<(), Error> {
-        self.send(self.request(Method::DELETE, &self.environment(environment)))
-            .await
-            .map(drop)
-    }
-
-    /// Every environment that the token may see, of one organisation if it is named.
-    ///
-    /// # Errors
-    /// See [`Error`].
-    pub async fn list(&self, organization: Option<&str>) -> Result<Vec<Listed>, Error> {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Page {
-            #[serde(default)]
-            environments: Vec<Listed>,
-            #[serde(default)]
-            next_token: Option<String>,
-        }
-        let suffix = organization
-            .map(|name| format!("/{}", segment(name)))
-            .unwrap_or_default();
-        let url = format!("{}/environments{suffix}", self.base);
-        let mut listed = Vec::new();
-        let mut token = String::new();
-        loop {
-            let query = [("continuationToken", token.as_str()), ("maxResults", PAGE)];
-            let page: Page = decode(
-                self.send(self.request(Method::GET, &url).query(&query))
-                    .await?,
-            )
-            .await?;
-            listed.extend(page.environments);
-            match page
-                .next_token
-                .filter(|next| !next.is_empty() && *next != token)
-            {
-                Some(next) => token = next,
-                None => return Ok(listed),
-            }
-        }
-    }
-
-    /// A request to any path below the API's base, with the token; for calls that have no method here.
-    pub fn request_path(&self, method: Method, path: &str) -> RequestBuilder {
-        self.request(
-            method,
-            &format!("{}/{}", self.base, path.trim_start_matches('/')),
-        )
-    }
-
-    /// Sends a request and answers its body.
-    ///
-    /// # Errors
-    /// See [`Error`].
-    pub async fn send_raw(&self, request: RequestBuilder) -> Result<Vec<u8>, Error> {
-        body(self.send(request).await?).await
-    }
-
-    fn environment(&self, environment: &EnvironmentName) -> String {
-        let EnvironmentName {
-            organization,
-            project,
-            name,
-        } = environment;
-        format!(
-            "{}/environments/{}/{}/{}",
-            self.base,
-            segment(organization),
-            segment(project),
-            segment(name)
-        )
-    }
-
-    fn versioned(&self, environment: &EnvironmentName, version: Option<&str>) -> String {
-        let environment = self.environment(environment);
-        match version.filter(|version| !version.is_empty()) {
-            Some(version) => format!("{environment}/versions/{}", segment(version)),
-            None => environment,
-        }
-    }
-
-    fn request(&self, method: Method, url: &str) -> RequestBuilder {
-        let token = self.token.expose_str().unwrap_or_default();
+    fn request(&self, method: Method, url: Url) -> RequestBuilder {
+        let token = http::authorization("token", &self.token)
+            .expect("the token must have been checked when the client was made");
         self.http
             .request(method, url)
-            .header("authorization", format!("token {token}"))
+            .header("Authorization", token)
+            .header("Accept", "application/vnd.pulumi+8")
+            .header("Content-Type", "application/json")
     }
 
-    async fn send(&self, request: RequestBuilder) -> Result<Response, Error> {
-        let response = request
-            .send()
-            .await
-            .map_err(|error| Error::Reach(chain(&error.without_url())))?;
-        let status = response.status();
-        if status.is_success() {
-            return Ok(response);
-        }
-        let retry_after = header(response.headers(), RETRY_AFTER.as_str())
-            .and_then(|seconds| seconds.parse().ok())
-            .map(Duration::from_secs);
-        let text = body(response).await.unwrap_or_default();
-        let error: ErrorBody = serde_json::from_slice(&text).unwrap_or_default();
-        Err(Error::Answer {
-            status: status.as_u16(),
-            message: message(status, error.message),
-            diagnostics: error.diagnostics,
-            retry_after,
-        })
+    async fn read(&self, action: &str, url: Url) -> Result<Response, Error> {
+        let request = || self.request(Method::GET, url.clone());
+        let sent = self.http.send_idempotent(request).await;
+        error::accept(action, sent).await
+    }
+
+    async fn write(&self, action: &str, request: RequestBuilder) -> Result<Response, Error> {
+        error::accept(action, self.http.send(request).await).await
+    }
+
+    async fn read_json<T: DeserializeOwned>(&self, action: &str, url: Url) -> Result<T, Error> {
+        decode(action, self.read(action, url).await?).await
     }
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct ErrorBody {
-    message: String,
-    diagnostics: Vec<Diagnostic>,
+async fn body(action: &str, response: Response) -> Result<SecretBytes, Error> {
+    let body = http::read_body(response).await;
+    body.map_err(|error| Error::new(ErrorKind::Unavailable, action, error.to_string()))
 }
 
-fn message(status: StatusCode, told: String) -> String {
-    if told.is_empty() {
-        status.canonical_reason().unwrap_or_default().to_owned()
-    } else {
-        told
-    }
+async fn decode<T: DeserializeOwned>(action: &str, response: Response) -> Result<T, Error> {
+    let body = body(action, response).await?;
+    serde_json::from_slice(body.expose()).map_err(|error| Error::decode(action, &error))
 }
 
-/// The address of the ESC API: with `/api/esc` where only a host is given, and without slashes behind.
-fn api_base(base: &str) -> String {
-    let base = base.trim().trim_end_matches('/');
-    let after_scheme = base.split_once("://").map_or(base, |(_, rest)| rest);
-    if after_scheme.contains('/') {
-        base.to_owned()
-    } else {
-        format!("{base}/api/esc")
-    }
-}
-
-/// One segment of a path, with every character escaped that could end it.
-fn segment(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
-            escaped.push(char::from(byte));
-        } else {
-            write!(escaped, "%{byte:02X}").expect("writing to a String must succeed");
-        }
-    }
-    escaped
-}
-
-fn header(headers: &HeaderMap, name: &str) -> Option<String> {
-    headers
-        .get(name)
-        .and_then(|value| value.to_str().ok())
-        .map(str::to_owned)
-}
-
-async fn body(mut response: Response) -> Result<Vec<u8>, Error> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response
-        .chunk()
-        .await
-        .map_err(|error| Error::Reach(chain(&error.without_url())))?
-    {
-        if body.len() + chunk.len() > BODY_LIMIT {
-            return Err(Error::Decode(format!(
-                "it is longer than {BODY_LIMIT} bytes"
-            )));
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
-}
-
-async fn decode<T: for<'de> Deserialize<'de>>(response: Response) -> Result<T, Error> {
-    serde_json::from_slice(&body(response).await?).map_err(|error| Error::Decode(error.to_string()))
+fn header<T: std::str::FromStr>(response: &Response, name: &str) -> Option<T> {
+    response.headers().get(name)?.to_str().ok()?.parse().ok()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_base_may_lack_the_path() {
-        for (given, expected) in [
-            ("http://127.0.0.1:8484", "http://127.0.0.1:8484/api/esc"),
-            ("http://127.0.0.1:8484/", "http://127.0.0.1:8484/api/esc"),
-            (
-                "https://api.pulumi.com/api/esc/",
-                "https://api.pulumi.com/api/esc",
-            ),
-            ("https://proxy/esc", "https://proxy/esc"),
-        ] {
-            assert_eq!(api_base(given), expected);
-        }
-    }
-
-    #[test]
-    fn a_segment_cannot_leave_its_place() {
-        assert_eq!(segment("a/../b?c#d"), "a%2F..%2Fb%3Fc%23d");
-    }
-}
+mod tests;

@@ -1,12 +1,15 @@
-//! Pulumi ESC: one store is one environment.
+//! Provider `pulumi`: one environment of Pulumi ESC, or of a server that speaks its protocol.
 //!
-//! An environment is opened once a refresh window, whoever asks; all keys of all objects are read from
-//! that one session, which is a snapshot. See [`session`].
+//! An environment is opened once for all keys of all objects of its store that may share what was
+//! fetched; see [`sessions`]. Differences to External Secrets Operator, all deliberate: nested
+//! values are plain JSON without positions, numbers keep their digits, null is an empty member, a
+//! missing key is told apart from a failed call, `property`, `version` and `find` work, and a wrong
+//! token or environment shows in the store's condition.
 
-mod auth;
-mod error;
-mod render;
-mod session;
+mod access;
+mod failure;
+mod lookup;
+mod sessions;
 
 use std::sync::Arc;
 
@@ -15,49 +18,63 @@ use async_trait::async_trait;
 use super::{
     Capabilities, ClientContext, Error, ErrorKind, Options, Provider, SecretsClient, Validation,
 };
-use crate::api::meta::StoreKind;
+use crate::api::meta::{SecretKeySelector, ServiceAccountSelector, StoreKind};
 use crate::api::v1::PulumiProvider;
-use crate::esc::client::{EnvironmentName, PropertyPath, Value};
+use crate::esc::client::{Address, Environment, EnvironmentName};
+use crate::http;
 use crate::model::remote::{Find, RemoteRef};
 use crate::model::secret_store::Store;
-use crate::model::value;
 use crate::secret::{SecretBytes, SecretMap};
 
-use session::{Sessions, Wanted};
+use access::{Access, Tokens};
+use sessions::{Place, Sessions};
 
 const NAME: &str = "pulumi";
 
-/// The provider `pulumi`.
+/// Shortest and default validity of tokens in seconds (ESO's CRD).
+const MIN_TOKEN_SECONDS: i64 = 600;
+
+/// The provider, with what all its stores share.
 pub(super) struct Pulumi {
-    http: reqwest::Client,
-    default_url: String,
+    http: http::Client,
+    esc_url: String,
     sessions: Arc<Sessions>,
-    tokens: Arc<auth::Exchanged>,
+    tokens: Arc<Tokens>,
+}
+
+/// How a store logs in.
+enum Auth<'a> {
+    Token(&'a SecretKeySelector),
+    Exchange {
+        organization: &'a str,
+        account: &'a ServiceAccountSelector,
+        seconds: i64,
+    },
 }
 
 impl Pulumi {
-    /// Prepares connections; `options.esc_url` serves stores that name no address.
+    /// Makes the provider.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up or the default address cannot be read.
     pub(super) fn new(options: &Options) -> Result<Self, Error> {
-        let http = crate::http::client(None).map_err(|error| invalid(error.to_string()))?;
+        let http = http::Client::new(&options.http)
+            .map_err(|error| Error::new(ErrorKind::Invalid, NAME, error.to_string()))?;
+        Address::parse(&options.esc_url).map_err(|error| invalid(error.to_string()))?;
         Ok(Self {
             http,
-            default_url: options.esc_url.clone(),
-            sessions: Arc::new(Sessions::new(std::time::SystemTime::now)),
-            tokens: Arc::default(),
+            esc_url: options.esc_url.clone(),
+            sessions: Arc::new(Sessions::new(Arc::clone(&options.clock))),
+            tokens: Arc::new(Tokens::new(Arc::clone(&options.clock))),
         })
     }
-}
 
-fn invalid(message: impl Into<String>) -> Error {
-    Error::new(ErrorKind::Invalid, NAME, message)
-}
-
-fn block(store: &Store) -> Result<&PulumiProvider, Error> {
-    store
-        .provider
-        .pulumi
-        .as_ref()
-        .ok_or_else(|| invalid("spec.provider.pulumi is missing"))
+    fn address(&self, block: &PulumiProvider) -> Result<Address, Error> {
+        let named = block.api_url.as_deref().map(str::trim);
+        let url = named.filter(|url| !url.is_empty());
+        Address::parse(url.unwrap_or(&self.esc_url))
+            .map_err(|error| invalid(format!("apiUrl: {error}")))
+    }
 }
 
 #[async_trait]
@@ -72,36 +89,43 @@ impl Provider for Pulumi {
 
     fn check(&self, store: &Store) -> Result<(), Error> {
         let block = block(store)?;
-        let required = [
-            ("organization", &block.organization),
-            ("environment", &block.environment),
-            ("project", &block.project),
-        ];
-        if let Some((field, _)) = required.iter().find(|(_, value)| value.is_empty()) {
-            return Err(invalid(format!("spec.provider.pulumi.{field} must be set")));
+        environment_name(block)?;
+        self.address(block)?;
+        let is_cluster_store = store.id.kind == StoreKind::ClusterSecretStore;
+        let namespace = match auth(block)? {
+            Auth::Token(selector) => {
+                for (field, value) in [("name", &selector.name), ("key", &selector.key)] {
+                    if value.as_deref().unwrap_or_default().is_empty() {
+                        return Err(invalid(format!("accessToken.secretRef.{field} is missing")));
+                    }
+                }
+                &selector.namespace
+            }
+            Auth::Exchange { account, .. } => &account.namespace,
+        };
+        if is_cluster_store && namespace.as_deref().unwrap_or_default().is_empty() {
+            return Err(invalid(
+                "cluster store requires namespace: set namespace in secretRef or serviceAccountRef",
+            ));
         }
-        auth::check(block, store.id.kind == StoreKind::ClusterSecretStore)
+        Ok(())
     }
 
     async fn client(&self, context: ClientContext) -> Result<Box<dyn SecretsClient>, Error> {
         self.check(&context.store)?;
         let block = block(&context.store)?;
-        let environment = EnvironmentName {
-            organization: block.organization.clone(),
-            project: block.project.clone(),
-            name: block.environment.clone(),
-        };
-        let url = block.api_url.clone().filter(|url| !url.trim().is_empty());
-        let connection = auth::Connection {
-            http: self.http.clone(),
-            url: url.unwrap_or_else(|| self.default_url.clone()),
-            tokens: Arc::clone(&self.tokens),
-            context,
-        };
+        let address = self.address(block)?;
+        let environment = environment_name(block)?;
         Ok(Box::new(PulumiClient {
-            sessions: Arc::clone(&self.sessions),
-            connection,
             environment,
+            address: address.clone(),
+            sessions: Arc::clone(&self.sessions),
+            access: Access {
+                context,
+                address,
+                http: self.http.clone(),
+                tokens: Arc::clone(&self.tokens),
+            },
         }))
     }
 
@@ -111,123 +135,122 @@ impl Provider for Pulumi {
 }
 
 struct PulumiClient {
-    sessions: Arc<Sessions>,
-    connection: auth::Connection,
     environment: EnvironmentName,
+    address: Address,
+    sessions: Arc<Sessions>,
+    access: Access,
 }
 
 impl PulumiClient {
-    async fn snapshot(&self, version: &str) -> Result<Arc<Value>, Error> {
-        let wanted = Wanted {
-            environment: &self.environment,
-            version,
-            connection: &self.connection,
-        };
-        self.sessions.snapshot(&wanted).await
+    fn place(&self, version: &str) -> Place {
+        let store = &self.access.context.store;
+        Place {
+            store: store.id.clone(),
+            uid: store.uid.clone(),
+            generation: store.generation,
+            address: self.address.clone(),
+            environment: self.environment.clone(),
+            version: version.to_owned(),
+        }
     }
 
-    /// The value a reference names, without its `property`.
-    async fn value<T>(
-        &self,
-        reference: &RemoteRef,
-        read: impl FnOnce(&Value) -> Result<T, String> + Send,
-    ) -> Result<T, Error> {
+    async fn values(&self, reference: &RemoteRef) -> Result<Arc<Environment>, Error> {
         if reference.metadata {
-            return Err(Error::new(
-                ErrorKind::Unsupported,
-                NAME,
-                "metadataPolicy Fetch is not supported",
-            ));
+            let message = "an environment has no metadata of values; remove metadataPolicy";
+            return Err(Error::new(ErrorKind::Unsupported, NAME, message));
         }
-        let path = PropertyPath::parse(&reference.key).map_err(invalid)?;
-        let snapshot = self.snapshot(&reference.version).await?;
-        let value = snapshot
-            .at(&path)
-            .ok_or_else(|| self.missing(&snapshot, &path))?;
-        if value.unknown {
-            return Err(invalid(format!(
-                "{path} in environment {} is unknown to the server",
-                self.environment
-            )));
-        }
-        read(value).map_err(|what| {
-            invalid(format!(
-                "{path} in environment {}: {what}",
-                self.environment
-            ))
-        })
-    }
-
-    fn missing(&self, snapshot: &Value, path: &PropertyPath) -> Error {
-        let near = render::nearest(snapshot, path).map(|near| format!("; did you mean {near}?"));
-        let message = format!(
-            "{path} does not exist in environment {}{}",
-            self.environment,
-            near.unwrap_or_default()
-        );
-        Error::new(ErrorKind::NotFound, NAME, message)
+        let place = self.place(&reference.version);
+        self.sessions.values(place, &self.access).await
     }
 }
 
 #[async_trait]
 impl SecretsClient for PulumiClient {
     async fn get(&self, reference: &RemoteRef) -> Result<SecretBytes, Error> {
-        let bytes = self
-            .value(reference, |value| Ok(render::bytes(value)))
-            .await?;
-        if reference.property.is_empty() {
-            return Ok(bytes);
+        let path = lookup::path(&reference.key)?;
+        if path.0.is_empty() {
+            return Err(invalid("the key must not be empty; name a value"));
         }
-        value::property(&bytes, &reference.property).ok_or_else(|| {
-            let message = format!(
-                "{} in environment {} has no property {:?}",
-                reference.key, self.environment, reference.property
-            );
-            Error::new(ErrorKind::NotFound, NAME, message)
-        })
+        let values = self.values(reference).await?;
+        let value = lookup::value(&self.environment, &values, &path)?;
+        lookup::single(&self.environment, &path, value, &reference.property)
     }
 
     async fn get_map(&self, reference: &RemoteRef) -> Result<SecretMap, Error> {
-        if !reference.property.is_empty() {
-            let part = self.get(reference).await?;
-            return value::members(&part).map_err(|error| {
-                invalid(format!(
-                    "{} property {:?}: {error}",
-                    reference.key, reference.property
-                ))
-            });
-        }
-        self.value(reference, render::members).await
+        let path = lookup::path(&reference.key)?;
+        let values = self.values(reference).await?;
+        let value = lookup::value(&self.environment, &values, &path)?;
+        lookup::members(&self.environment, &path, value, &reference.property)
     }
 
     async fn find(&self, find: &Find) -> Result<SecretMap, Error> {
         if !find.tags.is_empty() {
-            return Err(Error::new(
-                ErrorKind::Unsupported,
-                NAME,
-                "find.tags is not supported; use find.name or find.path",
-            ));
+            let message = "values of an environment have no tags; find by name or path";
+            return Err(Error::new(ErrorKind::Unsupported, NAME, message));
         }
-        let snapshot = self.snapshot("").await?;
-        let path =
-            PropertyPath::parse(find.path.as_deref().unwrap_or_default()).map_err(invalid)?;
-        let below = snapshot
-            .at(&path)
-            .ok_or_else(|| self.missing(&snapshot, &path))?;
-        let members =
-            render::members(below).map_err(|what| invalid(format!("find.path {path}: {what}")))?;
-        let matches = |name: &str| {
-            find.name
-                .as_ref()
-                .is_none_or(|expression| expression.is_match(name))
-        };
-        Ok(members
-            .into_iter()
-            .filter(|(name, _)| matches(name))
-            .collect())
+        let path = lookup::path(find.path.as_deref().unwrap_or_default())?;
+        let values = self.values(&RemoteRef::default()).await?;
+        let value = lookup::value(&self.environment, &values, &path)?;
+        lookup::leaves(&self.environment, &path, value, find.name.as_ref())
     }
 
     async fn validate(&self) -> Result<Validation, Error> {
-        self.snapshot("").await.map(|_| Validation::Ready)
+        self.sessions
+            .validate(self.place(""), &self.access)
+            .await
+            .map(|()| Validation::Ready)
     }
+}
+
+fn block(store: &Store) -> Result<&PulumiProvider, Error> {
+    let block = store.provider.pulumi.as_ref();
+    block.ok_or_else(|| invalid("spec.provider.pulumi is missing"))
+}
+
+fn environment_name(block: &PulumiProvider) -> Result<EnvironmentName, Error> {
+    let names = [
+        ("organization", &block.organization),
+        ("environment", &block.environment),
+        ("project", &block.project),
+    ];
+    for (field, name) in names {
+        if name.is_empty() {
+            return Err(invalid(format!("{field} must not be empty")));
+        }
+        if name.contains('/') || matches!(name.as_str(), "." | "..") {
+            return Err(invalid(format!("{field} must be a name, is {name:?}")));
+        }
+    }
+    let [organization, environment, project] = names.map(|(_, name)| name);
+    Ok(EnvironmentName::new(organization, project, environment))
+}
+
+fn auth(block: &PulumiProvider) -> Result<Auth<'_>, Error> {
+    let (token, exchange) = match (&block.auth, &block.access_token) {
+        (Some(auth), None) => (auth.access_token.as_ref(), auth.oidc_config.as_ref()),
+        (None, Some(token)) => (Some(token), None),
+        _ => return Err(invalid("exactly one of auth and accessToken must be set")),
+    };
+    match (token, exchange) {
+        (Some(token), None) => {
+            let selector = token.secret_ref.as_ref();
+            let selector = selector.ok_or_else(|| invalid("accessToken.secretRef is missing"));
+            selector.map(Auth::Token)
+        }
+        (None, Some(exchange)) => {
+            let seconds = exchange.expiration_seconds.unwrap_or(MIN_TOKEN_SECONDS);
+            Ok(Auth::Exchange {
+                organization: &exchange.organization,
+                account: &exchange.service_account_ref,
+                seconds: seconds.max(MIN_TOKEN_SECONDS),
+            })
+        }
+        _ => Err(invalid(
+            "exactly one of auth.accessToken and auth.oidcConfig must be set",
+        )),
+    }
+}
+
+fn invalid(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Invalid, NAME, message)
 }

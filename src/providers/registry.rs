@@ -1,76 +1,102 @@
-//! The providers that this binary serves.
+//! Which providers this binary serves.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use super::{Error, ErrorKind, Provider};
+use crate::http;
 use crate::model::secret_store::Store;
 
-/// What providers are configured with, beside their stores.
-#[derive(Clone, Debug)]
+/// Tells the time.
+pub type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
+
+/// What providers need to know of this process.
+#[derive(Clone)]
 pub struct Options {
     /// Address of the ESC API for stores that name none.
     pub esc_url: String,
+    /// How outbound HTTP behaves.
+    pub http: http::Options,
+    /// Tells the time.
+    pub clock: Clock,
 }
 
-/// Providers by their key in `spec.provider`.
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            esc_url: "https://api.pulumi.com/api/esc".to_owned(),
+            http: http::Options::default(),
+            clock: Arc::new(SystemTime::now),
+        }
+    }
+}
+
+/// Providers by their key in `spec.provider`; made once for the process.
+#[derive(Default)]
 pub struct Registry {
-    providers: Vec<Arc<dyn Provider>>,
+    providers: BTreeMap<&'static str, Arc<dyn Provider>>,
 }
 
 impl Registry {
-    /// Every provider this binary was built with.
+    /// Every provider that was compiled in.
     ///
     /// # Errors
-    /// When a provider cannot set up its connections.
+    /// When TLS cannot be set up or an address in `options` cannot be read.
     pub fn new(options: &Options) -> Result<Self, Error> {
-        let providers: Vec<Arc<dyn Provider>> = vec![
-            #[cfg(feature = "provider-fake")]
-            Arc::new(super::fake::Fake),
-            #[cfg(feature = "provider-pulumi")]
-            Arc::new(super::pulumi::Pulumi::new(options)?),
-        ];
-        Ok(Self { providers })
+        let mut registry = Self::default();
+        #[cfg(feature = "provider-fake")]
+        registry.register(Arc::new(super::fake::Fake));
+        #[cfg(feature = "provider-kubernetes")]
+        registry.register(Arc::new(super::kubernetes::Kubernetes));
+        #[cfg(feature = "provider-pulumi")]
+        registry.register(Arc::new(super::pulumi::Pulumi::new(options)?));
+        let _ = options;
+        Ok(registry)
+    }
+
+    /// Drops from memory what providers kept long enough; to be called every few seconds.
+    pub fn sweep(&self) {
+        for provider in self.providers.values() {
+            provider.sweep();
+        }
+    }
+
+    /// Adds a provider, or puts it in the place of the one of its name.
+    pub fn register(&mut self, provider: Arc<dyn Provider>) {
+        self.providers.insert(provider.name(), provider);
     }
 
     /// The provider of a store.
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`] when the store does not name exactly one,
-    /// [`ErrorKind::Unsupported`] when this binary does not serve it.
+    /// [`ErrorKind::Invalid`] unless exactly one provider is configured, [`ErrorKind::Unsupported`]
+    /// when it is not served.
     pub fn provider(&self, store: &Store) -> Result<Arc<dyn Provider>, Error> {
-        let configured = store.provider.configured();
-        let [name] = configured.as_slice() else {
-            let message = format!(
-                "spec.provider must have exactly one member, has {}",
-                configured.len()
-            );
-            return Err(Error::new(ErrorKind::Invalid, "store", message));
-        };
-        let served = self
-            .providers
-            .iter()
-            .find(|provider| provider.name() == *name);
-        served.map(Arc::clone).ok_or_else(|| {
-            let names = self.names().join(", ");
-            let message =
-                format!("spec.provider.{name} is not served by this build; served are {names}");
-            Error::new(ErrorKind::Unsupported, name, message)
-        })
-    }
-
-    /// Drops from memory what providers kept long enough; to be called every few seconds.
-    pub fn sweep(&self) {
-        for provider in &self.providers {
-            provider.sweep();
+        let error = |kind, provider, message| Err(Error::new(kind, provider, message));
+        match store.provider.configured().as_slice() {
+            [name] => self.providers.get(name).cloned().map_or_else(
+                || {
+                    let served: Vec<_> = self.providers.keys().copied().collect();
+                    let message = format!(
+                        "spec.provider.{name} is not served by this build; it serves {}",
+                        served.join(", ")
+                    );
+                    error(ErrorKind::Unsupported, name, message)
+                },
+                Ok,
+            ),
+            [] => {
+                let message = "spec.provider: one provider must be configured".to_owned();
+                error(ErrorKind::Invalid, "store", message)
+            }
+            several => {
+                let message = format!(
+                    "spec.provider: exactly one provider must be configured, found {}",
+                    several.join(", ")
+                );
+                error(ErrorKind::Invalid, "store", message)
+            }
         }
-    }
-
-    /// Names of the providers that are served.
-    #[must_use]
-    pub fn names(&self) -> Vec<&'static str> {
-        self.providers
-            .iter()
-            .map(|provider| provider.name())
-            .collect()
     }
 }

@@ -1,3 +1,13 @@
 //! Integration tests that need no cluster.
 
 mod generated;
+#[cfg(test)]
+mod provider_contract;
+#[cfg(test)]
+mod provider_double;
+#[cfg(all(test, feature = "provider-fake"))]
+mod provider_fake;
+#[cfg(all(test, feature = "provider-kubernetes"))]
+mod provider_kubernetes;
+#[cfg(all(test, feature = "provider-pulumi"))]
+mod provider_pulumi;

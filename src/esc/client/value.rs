@@ -1,4 +1,4 @@
-//! Values as the API wraps them: `{"value": …, "secret": true, "trace": …}` at every level.
+//! Values as they travel: `{"value": …, "secret": true}` around every one of them.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,36 +6,39 @@ use std::fmt;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::path::{PropertyPath, Step};
+use super::{Accessor, Error, PropertyPath};
 use crate::secret::SecretBytes;
+use crate::secret::json::Json;
 
-/// Deepest nesting that is read.
-const DEPTH_LIMIT: usize = 128;
+/// How deep values may be nested.
+const MAX_DEPTH: usize = 128;
 
-/// An evaluated value; `Debug` shows its shape only.
+/// One value of an opened or checked environment.
+#[derive(PartialEq, Eq)]
 pub struct Value {
     /// What it is.
     pub content: Content,
-    /// Whether it is marked secret.
+    /// Whether it is secret; so is everything inside.
     pub secret: bool,
-    /// Whether the server could not know it.
+    /// Whether it could not be known; then `content` is Null.
     pub unknown: bool,
 }
 
 /// What a value is.
+#[derive(PartialEq, Eq)]
 pub enum Content {
-    /// Null, or absent.
-    Null,
-    /// A boolean.
-    Bool(bool),
-    /// A number, spelled as the server did.
-    Number(String),
-    /// Text.
-    Text(SecretBytes),
+    /// Null, a boolean, a number or text.
+    Scalar(Json),
     /// A list.
     List(Vec<Value>),
-    /// An object.
+    /// An object in key order.
     Object(BTreeMap<String, Value>),
+}
+
+/// The top-level values of an environment.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Environment {
+    root: Value,
 }
 
 #[derive(Deserialize)]
@@ -43,156 +46,169 @@ struct Wire<'a> {
     #[serde(borrow, default)]
     value: Option<&'a RawValue>,
     #[serde(default)]
-    secret: bool,
+    secret: Option<bool>,
     #[serde(default)]
-    unknown: bool,
+    unknown: Option<bool>,
 }
 
-#[derive(Deserialize)]
-struct WireEnvironment<'a> {
-    #[serde(borrow, default)]
-    properties: BTreeMap<String, &'a RawValue>,
-}
+/// Why a text is no value: the place within the innermost one.
+type Broken = (usize, usize);
 
-/// Reads an opened environment as one object.
-pub(super) fn environment(body: &[u8]) -> Result<Value, String> {
-    let wire: WireEnvironment<'_> =
-        serde_json::from_slice(body).map_err(|error| error.to_string())?;
-    let properties = wire.properties.into_iter();
-    let properties = properties.map(|(key, raw)| Ok((key, Value::read(raw, 0)?)));
-    Ok(Value {
-        content: Content::Object(properties.collect::<Result<_, String>>()?),
-        secret: false,
-        unknown: false,
-    })
+fn broken(error: &serde_json::Error) -> Broken {
+    (error.line(), error.column())
 }
 
 impl Value {
-    fn read(raw: &RawValue, depth: usize) -> Result<Self, String> {
-        if depth > DEPTH_LIMIT {
-            return Err(format!("it is nested deeper than {DEPTH_LIMIT} levels"));
+    pub(super) fn parse(action: &str, body: &SecretBytes) -> Result<Self, Error> {
+        let unreadable = |(line, column)| Error::unreadable(action, line, column);
+        let raw = serde_json::from_slice(body.expose());
+        raw.map_err(|error| broken(&error))
+            .and_then(|raw| Self::from_raw(raw, 0))
+            .map_err(unreadable)
+    }
+
+    fn from_raw(raw: &RawValue, depth: usize) -> Result<Self, Broken> {
+        if depth > MAX_DEPTH {
+            return Err((1, 1));
         }
-        let wire: Wire<'_> = serde_json::from_str(raw.get()).map_err(|error| error.to_string())?;
-        let content = match wire.value {
-            Some(raw) => content(raw.get(), depth)?,
-            None => Content::Null,
+        let wire: Wire<'_> = serde_json::from_str(raw.get()).map_err(|error| broken(&error))?;
+        let text = wire.value.map_or("null", RawValue::get).trim();
+        let content = match text.as_bytes().first() {
+            Some(b'{') => {
+                let members: BTreeMap<String, &RawValue> =
+                    serde_json::from_str(text).map_err(|error| broken(&error))?;
+                Content::Object(Self::members_of(members, depth)?)
+            }
+            Some(b'[') => {
+                let items: Vec<&RawValue> =
+                    serde_json::from_str(text).map_err(|error| broken(&error))?;
+                let items = items.into_iter();
+                Content::List(
+                    items
+                        .map(|raw| Self::from_raw(raw, depth + 1))
+                        .collect::<Result<_, _>>()?,
+                )
+            }
+            _ => Content::Scalar(
+                Json::parse(text.as_bytes()).map_err(|error| (error.line, error.column))?,
+            ),
         };
         Ok(Self {
             content,
-            secret: wire.secret,
-            unknown: wire.unknown,
+            secret: wire.secret.unwrap_or_default(),
+            unknown: wire.unknown.unwrap_or_default(),
         })
     }
 
-    /// The value at `path`.
+    fn members_of(
+        members: BTreeMap<String, &RawValue>,
+        depth: usize,
+    ) -> Result<BTreeMap<String, Self>, Broken> {
+        let members = members.into_iter();
+        members
+            .map(|(key, raw)| Ok((key, Self::from_raw(raw, depth + 1)?)))
+            .collect()
+    }
+
+    /// The value at `path` below this one; as in the API, a name is looked up in objects and an index
+    /// in lists only.
     #[must_use]
-    pub fn at(&self, path: &PropertyPath) -> Option<&Self> {
-        path.steps()
+    pub fn lookup(&self, path: &PropertyPath) -> Option<&Self> {
+        path.0
             .iter()
             .try_fold(self, |value, step| match (&value.content, step) {
-                (Content::Object(members), Step::Key(key)) => members.get(key),
-                (Content::List(items), Step::Index(index)) => items.get(*index),
+                (Content::Object(members), Accessor::Key(key)) => members.get(key),
+                (Content::List(items), Accessor::Index(index)) => items.get(*index),
                 _ => None,
             })
+    }
+
+    /// The members, if it is an object.
+    #[must_use]
+    pub fn members(&self) -> Option<&BTreeMap<String, Self>> {
+        match &self.content {
+            Content::Object(members) => Some(members),
+            Content::Scalar(_) | Content::List(_) => None,
+        }
+    }
+
+    /// The plain value without flags and positions; what is unknown is null.
+    #[must_use]
+    pub fn to_json(&self) -> Json {
+        match &self.content {
+            Content::Scalar(json) => json.duplicate(),
+            Content::List(items) => Json::List(items.iter().map(Self::to_json).collect()),
+            Content::Object(members) => Json::Object(
+                members
+                    .iter()
+                    .map(|(key, value)| (key.clone(), value.to_json()))
+                    .collect(),
+            ),
+        }
     }
 
     /// What kind of value it is, for messages.
     #[must_use]
     pub fn kind(&self) -> &'static str {
-        match self.content {
-            Content::Null => "null",
-            Content::Bool(_) => "a boolean",
-            Content::Number(_) => "a number",
-            Content::Text(_) => "text",
+        match &self.content {
+            Content::Scalar(json) => json.kind(),
             Content::List(_) => "a list",
             Content::Object(_) => "an object",
         }
     }
+
+    /// Whether this value or one inside is unknown.
+    #[must_use]
+    pub fn has_unknown(&self) -> bool {
+        self.unknown
+            || match &self.content {
+                Content::Scalar(_) => false,
+                Content::List(items) => items.iter().any(Self::has_unknown),
+                Content::Object(members) => members.values().any(Self::has_unknown),
+            }
+    }
+
+    /// Whether this value or one inside is secret.
+    #[must_use]
+    pub fn has_secret(&self) -> bool {
+        self.secret
+            || match &self.content {
+                Content::Scalar(_) => false,
+                Content::List(items) => items.iter().any(Self::has_secret),
+                Content::Object(members) => members.values().any(Self::has_secret),
+            }
+    }
 }
 
-fn content(raw: &str, depth: usize) -> Result<Content, String> {
-    let failed = |error: serde_json::Error| error.to_string();
-    Ok(match raw.as_bytes().first() {
-        Some(b'{') => {
-            let members: BTreeMap<String, &RawValue> = serde_json::from_str(raw).map_err(failed)?;
-            let members = members
-                .into_iter()
-                .map(|(key, raw)| Ok((key, Value::read(raw, depth + 1)?)));
-            Content::Object(members.collect::<Result<_, String>>()?)
+impl Environment {
+    pub(super) fn parse(action: &str, body: &SecretBytes) -> Result<Self, Error> {
+        #[derive(Deserialize)]
+        struct Properties<'a> {
+            #[serde(borrow, default)]
+            properties: Option<BTreeMap<String, &'a RawValue>>,
         }
-        Some(b'[') => {
-            let items: Vec<&RawValue> = serde_json::from_str(raw).map_err(failed)?;
-            let items = items.into_iter().map(|raw| Value::read(raw, depth + 1));
-            Content::List(items.collect::<Result<_, String>>()?)
-        }
-        Some(b'"') => Content::Text(SecretBytes::from(
-            serde_json::from_str::<String>(raw).map_err(failed)?,
-        )),
-        Some(b't' | b'f') => Content::Bool(raw == "true"),
-        Some(b'n') | None => Content::Null,
-        Some(_) => Content::Number(raw.to_owned()),
-    })
+        let wire: Properties<'_> =
+            serde_json::from_slice(body.expose()).map_err(|error| Error::decode(action, &error))?;
+        let members = Value::members_of(wire.properties.unwrap_or_default(), 0);
+        let members = members.map_err(|(line, column)| Error::unreadable(action, line, column))?;
+        Ok(Self {
+            root: Value {
+                content: Content::Object(members),
+                secret: false,
+                unknown: false,
+            },
+        })
+    }
+
+    /// The environment as one object.
+    #[must_use]
+    pub fn root(&self) -> &Value {
+        &self.root
+    }
 }
 
 impl fmt::Debug for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Value({}", self.kind())?;
-        if self.secret {
-            f.write_str(", secret")?;
-        }
-        f.write_str(")")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const OPENED: &str = r#"{"properties": {
-        "app": {"value": {
-            "hello": {"value": "world", "trace": {"def": {}}},
-            "big": {"value": 12345678901234567890.10, "trace": {}},
-            "list": {"value": [{"value": true}, {"trace": {}}]},
-            "token": {"value": "s3cr3t", "secret": true, "extra": 1}
-        }, "trace": {}}
-    }, "schema": {}}"#;
-
-    #[test]
-    fn an_opened_environment_is_unwrapped() {
-        let value = environment(OPENED.as_bytes()).unwrap();
-        let at = |path: &str| value.at(&PropertyPath::parse(path).unwrap());
-        assert!(
-            matches!(&at("app.hello").unwrap().content, Content::Text(text) if text.expose() == b"world")
-        );
-        assert!(
-            matches!(&at("app.big").unwrap().content, Content::Number(text) if text == "12345678901234567890.10")
-        );
-        assert!(matches!(at("app.list[1]").unwrap().content, Content::Null));
-        assert!(at("app.token").unwrap().secret);
-        assert!(at("app.none").is_none() && at("app[0]").is_none());
-    }
-
-    #[test]
-    fn debug_output_shows_no_content() {
-        let value = environment(OPENED.as_bytes()).unwrap();
-        assert_eq!(
-            format!(
-                "{:?}",
-                value
-                    .at(&PropertyPath::parse("app.token").unwrap())
-                    .unwrap()
-            ),
-            "Value(text, secret)"
-        );
-    }
-
-    #[test]
-    fn deep_nesting_ends_in_an_error() {
-        let body = format!(
-            "{{\"properties\":{{\"a\":{}1{}}}}}",
-            "{\"value\":[".repeat(200),
-            "]}".repeat(200)
-        );
-        assert!(environment(body.as_bytes()).is_err());
+        write!(f, "Value({})", self.kind())
     }
 }

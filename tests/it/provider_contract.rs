@@ -1,0 +1,86 @@
+//! What every provider must do, whatever its backend.
+
+use latchkey::model::remote::{Find, RemoteRef};
+use latchkey::providers::{ErrorKind, SecretsClient, Validation};
+use regex::Regex;
+
+use crate::provider_double::{key, property, text, texts};
+
+/// Part of every value that the backends under test hold.
+pub(crate) const SECRET: &str = "hunter2";
+
+/// Runs the suite. The backend must hold the text `hunter2-word` as `word` and an object `app` with
+/// `user: hunter2-user` and `port: 5432`, and nothing else whose name begins with `wor`.
+pub(crate) async fn holds(client: &dyn SecretsClient) {
+    assert_eq!(client.validate().await.unwrap(), Validation::Ready);
+    values_are_read(client).await;
+    failures_are_told_apart(client).await;
+}
+
+async fn values_are_read(client: &dyn SecretsClient) {
+    assert_eq!(
+        text(&client.get(&key("word")).await.unwrap()),
+        "hunter2-word"
+    );
+    let user = client.get(&property("app", "user")).await.unwrap();
+    assert_eq!(text(&user), "hunter2-user");
+    let port = client.get(&property("app", "port")).await.unwrap();
+    assert_eq!(text(&port), "5432");
+    let members = client.get_map(&key("app")).await.unwrap();
+    assert_eq!(
+        texts(&members),
+        [("port", "5432"), ("user", "hunter2-user")]
+    );
+    let find = |name: &str| Find {
+        name: Some(Regex::new(name).unwrap()),
+        ..Find::default()
+    };
+    let found = client.find(&find("^wor")).await.unwrap();
+    assert_eq!(texts(&found), [("word", "hunter2-word")]);
+    assert!(client.find(&find("^nothing$")).await.unwrap().is_empty());
+}
+
+async fn failures_are_told_apart(client: &dyn SecretsClient) {
+    let metadata = RemoteRef {
+        metadata: true,
+        ..key("word")
+    };
+    let failures = [
+        (
+            client.get(&key("worm")).await.unwrap_err(),
+            ErrorKind::NotFound,
+            "worm",
+        ),
+        (
+            client.get_map(&key("apps")).await.unwrap_err(),
+            ErrorKind::NotFound,
+            "apps",
+        ),
+        (
+            client.get(&property("app", "nope")).await.unwrap_err(),
+            ErrorKind::NotFound,
+            "nope",
+        ),
+        (
+            client.get(&property("word", "x")).await.unwrap_err(),
+            ErrorKind::Invalid,
+            "word",
+        ),
+        (
+            client.get_map(&key("word")).await.unwrap_err(),
+            ErrorKind::Invalid,
+            "word",
+        ),
+        (
+            client.get(&metadata).await.unwrap_err(),
+            ErrorKind::Unsupported,
+            "metadataPolicy",
+        ),
+    ];
+    for (error, kind, named) in failures {
+        let shown = format!("{error} {error:?}");
+        assert_eq!(error.kind, kind, "{shown}");
+        assert!(shown.contains(named), "{shown}");
+        assert!(!shown.contains(SECRET), "{shown}");
+    }
+}

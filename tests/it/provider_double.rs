@@ -1,0 +1,184 @@
+//! What the provider tests share: stores, credentials that stand in memory, a clock that is set.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+
+use async_trait::async_trait;
+use latchkey::api::meta::StoreKind;
+use latchkey::api::v1::SecretStoreProvider;
+use latchkey::cluster::secrets::{Error, SecretReader};
+use latchkey::http;
+use latchkey::model::remote::RemoteRef;
+use latchkey::model::secret_store::{Store, StoreId};
+use latchkey::providers::{ClientContext, Options, Registry, SecretsClient};
+use latchkey::secret::{SecretBytes, SecretMap};
+
+/// Seconds since an arbitrary begin, set by the test.
+#[derive(Clone, Default)]
+pub(crate) struct Time(Arc<AtomicU64>);
+
+impl Time {
+    pub(crate) fn set(&self, seconds: u64) {
+        self.0.store(seconds, Ordering::SeqCst);
+    }
+
+    pub(crate) fn at(seconds: u64) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000 + seconds)
+    }
+
+    fn now(&self) -> SystemTime {
+        Self::at(self.0.load(Ordering::SeqCst))
+    }
+}
+
+/// Secrets as `namespace/name` to key and value; counts reads.
+#[derive(Default)]
+pub(crate) struct Credentials {
+    pub(crate) secrets: Mutex<BTreeMap<String, BTreeMap<String, String>>>,
+    pub(crate) reads: AtomicUsize,
+    pub(crate) tokens: AtomicUsize,
+}
+
+impl Credentials {
+    pub(crate) fn with(secret: &str, key: &str, value: &str) -> Arc<Self> {
+        let credentials = Self::default();
+        credentials.set(secret, key, value);
+        Arc::new(credentials)
+    }
+
+    pub(crate) fn set(&self, secret: &str, key: &str, value: &str) {
+        let data = [(key.to_owned(), value.to_owned())].into();
+        self.secrets.lock().unwrap().insert(secret.to_owned(), data);
+    }
+}
+
+#[async_trait]
+impl SecretReader for Credentials {
+    async fn read_secret(&self, namespace: &str, name: &str) -> Result<Option<SecretMap>, Error> {
+        self.reads.fetch_add(1, Ordering::SeqCst);
+        let secrets = self.secrets.lock().unwrap();
+        let data = secrets.get(&format!("{namespace}/{name}"));
+        Ok(data.map(|data| {
+            let entries = data.iter();
+            entries
+                .map(|(key, value)| (key.clone(), value.as_str().into()))
+                .collect()
+        }))
+    }
+
+    async fn read_config_map(
+        &self,
+        _: &str,
+        _: &str,
+    ) -> Result<Option<BTreeMap<String, String>>, Error> {
+        Ok(None)
+    }
+
+    async fn service_account_token(
+        &self,
+        namespace: &str,
+        name: &str,
+        audiences: &[String],
+        seconds: i64,
+    ) -> Result<SecretBytes, Error> {
+        self.tokens.fetch_add(1, Ordering::SeqCst);
+        Ok(format!("{namespace}/{name}/{}/{seconds}", audiences.join(",")).into())
+    }
+}
+
+/// A registry with a set clock and quick retries.
+pub(crate) struct Bench {
+    pub(crate) registry: Registry,
+    pub(crate) time: Time,
+    pub(crate) credentials: Arc<Credentials>,
+}
+
+impl Bench {
+    pub(crate) fn new(esc_url: &str, credentials: Arc<Credentials>) -> Self {
+        let time = Time::default();
+        let clock = time.clone();
+        let registry = Registry::new(&Options {
+            esc_url: esc_url.to_owned(),
+            http: http::Options {
+                retry_delay: Duration::from_millis(1),
+                timeout: Duration::from_secs(5),
+                ..http::Options::default()
+            },
+            clock: Arc::new(move || clock.now()),
+        });
+        Self {
+            registry: registry.unwrap(),
+            time,
+            credentials,
+        }
+    }
+
+    pub(crate) async fn client(
+        &self,
+        store: &Arc<Store>,
+        not_before: u64,
+    ) -> Box<dyn SecretsClient> {
+        self.try_client(store, not_before).await.unwrap()
+    }
+
+    pub(crate) async fn try_client(
+        &self,
+        store: &Arc<Store>,
+        not_before: u64,
+    ) -> Result<Box<dyn SecretsClient>, latchkey::providers::Error> {
+        let context = ClientContext {
+            store: Arc::clone(store),
+            namespace: store.id.namespace.clone(),
+            secrets: Arc::clone(&self.credentials) as Arc<dyn SecretReader>,
+            not_before: Time::at(not_before),
+        };
+        self.registry.provider(store)?.client(context).await
+    }
+}
+
+/// A SecretStore `team/main` with this provider block.
+pub(crate) fn store(provider: serde_json::Value) -> Arc<Store> {
+    store_of(StoreKind::SecretStore, "team", provider)
+}
+
+pub(crate) fn store_of(
+    kind: StoreKind,
+    namespace: &str,
+    provider: serde_json::Value,
+) -> Arc<Store> {
+    let provider: SecretStoreProvider = serde_json::from_value(provider).unwrap();
+    Arc::new(Store {
+        id: StoreId {
+            kind,
+            namespace: namespace.to_owned(),
+            name: "main".to_owned(),
+        },
+        uid: "uid".to_owned(),
+        generation: 1,
+        provider,
+    })
+}
+
+pub(crate) fn key(key: &str) -> RemoteRef {
+    RemoteRef {
+        key: key.to_owned(),
+        ..RemoteRef::default()
+    }
+}
+
+pub(crate) fn property(name: &str, property: &str) -> RemoteRef {
+    RemoteRef {
+        property: property.to_owned(),
+        ..key(name)
+    }
+}
+
+pub(crate) fn text(value: &SecretBytes) -> &str {
+    value.expose_str().unwrap()
+}
+
+pub(crate) fn texts(map: &SecretMap) -> Vec<(&str, &str)> {
+    map.iter().map(|(key, value)| (key, text(value))).collect()
+}
