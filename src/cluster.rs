@@ -1,6 +1,7 @@
 //! latchkey's use of the Kubernetes API: the one place that knows how objects are read and written.
 
 pub mod events;
+pub mod injection_key;
 pub mod reference;
 pub mod remote;
 pub mod request;

@@ -36,11 +36,14 @@ use crate::telemetry::metrics::Subject;
 use apply::Ended;
 use memory::Told;
 use observe::Snapshot;
-use plan::{Failure, Step, next_step, rest_after_success, window_start};
+use plan::{Failure, Step, next_step};
 use status::Outcome;
 
+pub(in crate::controllers) use fetch::{Fetched, fetch};
 pub(crate) use memory::Memories;
+pub(in crate::controllers) use observe::Sources;
 pub(crate) use plan::Consent;
+pub(in crate::controllers) use plan::{rest_after_success, window_start};
 pub(crate) use triggers::{Trigger, Waker, watch_external_secrets, watch_secrets};
 
 /// Longest wait between two tries of an object that failed.

@@ -4,8 +4,8 @@ use std::fmt::Debug;
 use std::future::ready;
 
 use futures::{Stream, StreamExt as _};
-use kube::api::{Api, PartialObjectMeta};
-use kube::core::DeserializeGuard;
+use kube::api::{Api, DynamicObject, PartialObjectMeta};
+use kube::core::{ApiResource, DeserializeGuard};
 use kube::runtime::reflector::{Lookup, Store, store};
 use kube::runtime::watcher::{Config, Event, Result as WatchResult};
 use kube::runtime::{WatchStreamExt as _, watcher};
@@ -42,6 +42,34 @@ where
     cached(watcher(api, config), K::kind(&()).into_owned())
 }
 
+/// Watches whole objects of a kind without keeping them.
+pub(crate) fn dynamic(
+    (api, resource): (Api<DynamicObject>, ApiResource),
+    selector: &str,
+) -> impl Stream<Item = Event<DynamicObject>> + use<> {
+    let kind = resource.kind;
+    readable(
+        watcher(api, Config::default().labels(selector)).default_backoff(),
+        kind,
+    )
+}
+
+/// Drops failed attempts, which are made again.
+fn readable<K>(
+    changes: impl Stream<Item = WatchResult<Event<K>>>,
+    kind: String,
+) -> impl Stream<Item = Event<K>> {
+    changes.filter_map(move |change| {
+        ready(match change {
+            Ok(event) => Some(event),
+            Err(error) => {
+                tracing::warn!(kind, error = %error, "Failed to watch, trying again");
+                None
+            }
+        })
+    })
+}
+
 fn cached<K>(
     changes: impl Stream<Item = WatchResult<Event<K>>> + Send,
     kind: String,
@@ -50,18 +78,9 @@ where
     K: Resource<DynamicType = ()> + Lookup<DynamicType = ()> + Clone + 'static,
 {
     let (reader, writer) = store();
-    let stream = changes
+    let changes = changes
         .default_backoff()
         .modify(|object| object.managed_fields_mut().clear())
-        .reflect(writer)
-        .filter_map(move |change| {
-            ready(match change {
-                Ok(event) => Some(event),
-                Err(error) => {
-                    tracing::warn!(kind, error = %error, "Failed to watch, trying again");
-                    None
-                }
-            })
-        });
-    (reader, stream)
+        .reflect(writer);
+    (reader, readable(changes, kind))
 }

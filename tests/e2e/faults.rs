@@ -9,10 +9,7 @@ const HELLO: [(&str, &str); 1] = [("hello", "world")];
 
 /// A token, a store and an object whose Secret is in place.
 async fn synced(place: &Place) -> anyhow::Result<String> {
-    crate::world::world()
-        .await?
-        .environment(&place.namespace, VALUES)
-        .await?;
+    world().await?.environment(&place.namespace, VALUES).await?;
     place.apply(&store(TOKEN, "")).await?;
     place.apply(&object("app")).await?;
     place

@@ -1,5 +1,7 @@
 //! Integration tests that need no cluster.
 
+#[cfg(test)]
+mod architecture;
 mod generated;
 #[cfg(test)]
 mod provider_contract;

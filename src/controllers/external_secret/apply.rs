@@ -44,7 +44,7 @@ pub(super) async fn refresh(
     let Ok(spec) = &snapshot.parsed else {
         return Ended::Failed(Failure::lasting("the ExternalSecret cannot be served", ""));
     };
-    match fetch(context, spec, &snapshot.stores, not_before).await {
+    match fetch(context, spec, snapshot.sources.stores(), not_before).await {
         Ok(fetched) => write(context, snapshot, spec, metadata, fetched).await,
         Err(failure) => Ended::Failed(failure),
     }

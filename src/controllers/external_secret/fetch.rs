@@ -19,7 +19,7 @@ use crate::secret::{SecretBytes, SecretMap};
 
 /// What the stores gave.
 #[derive(Debug, Default)]
-pub(super) struct Fetched {
+pub(in crate::controllers) struct Fetched {
     /// The values, ready for the Secret.
     pub data: SecretMap,
     /// Labels of the entries that do not exist at the provider and may be missing.
@@ -63,7 +63,7 @@ impl From<crate::providers::Error> for EntryError {
 ///
 /// # Errors
 /// When any entry fails: the failure lists every entry that did, so that all can be mended at once.
-pub(super) async fn fetch(
+pub(in crate::controllers) async fn fetch(
     context: &Context,
     object: &ExternalSecret,
     stores: &HashMap<StoreId, Arc<Store>>,

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use kube::ResourceExt as _;
 
 use super::memory::Key;
-use super::plan::{Observed, StoreState, TargetState};
+use super::plan::{Observed, StoreState, TargetState, store_trouble};
 use crate::api::meta::StoreKind;
-use crate::api::v1::{ExternalSecret, ExternalSecretStatus};
+use crate::api::v1::{ExternalSecret, ExternalSecretSpec, ExternalSecretStatus};
 use crate::cluster::secret_object::Version;
 use crate::controllers::Context;
 use crate::controllers::caches::{CachedStore, Caches};
@@ -28,9 +28,8 @@ pub(super) struct Snapshot {
     pub version: String,
     /// What its status says.
     pub status: ExternalSecretStatus,
-    /// The stores it may use.
-    pub stores: HashMap<StoreId, Arc<Store>>,
-    states: Vec<(StoreId, StoreState)>,
+    /// The stores it names.
+    pub sources: Sources,
     target: Option<TargetState>,
 }
 
@@ -39,16 +38,6 @@ impl Snapshot {
     pub(super) fn take(context: &Context, caches: &Caches, object: &ExternalSecret) -> Self {
         let namespace = object.namespace().unwrap_or_default();
         let name = object.name_any();
-        let mut stores = HashMap::new();
-        let mut states = Vec::new();
-        for id in external_secret::stores_named(&namespace, &object.spec) {
-            let cached = caches.store(&id);
-            if let Some(Ok(cached)) = &cached {
-                stores.insert(id.clone(), Arc::clone(&cached.store));
-            }
-            let state = store_state(context, caches, &namespace, cached);
-            states.push((id, state));
-        }
         let target_name = external_secret::target_name(&name, &object.spec);
         let generation = object.metadata.generation.unwrap_or_default();
         Self {
@@ -57,8 +46,7 @@ impl Snapshot {
             version: hash::resource_version(generation, object.labels(), object.annotations()),
             status: object.status.clone().unwrap_or_default(),
             target: target_state(caches, &namespace, target_name),
-            stores,
-            states,
+            sources: Sources::of(context, caches, &namespace, &object.spec),
             key: (namespace, name),
         }
     }
@@ -69,7 +57,7 @@ impl Snapshot {
             parsed: self.parsed.as_ref().map_err(Vec::as_slice),
             version: self.version.clone(),
             status: &self.status,
-            stores: self.states.clone(),
+            stores: self.sources.states.clone(),
             target: self.target.clone(),
             memory: context.memories.recall(&self.key),
         }
@@ -78,6 +66,46 @@ impl Snapshot {
     /// The Secret, as the cache of metadata has it.
     pub(super) fn target(&self) -> Option<&TargetState> {
         self.target.as_ref()
+    }
+}
+
+/// The stores that a spec names, as the caches have them.
+pub(in crate::controllers) struct Sources {
+    stores: HashMap<StoreId, Arc<Store>>,
+    states: Vec<(StoreId, StoreState)>,
+}
+
+impl Sources {
+    /// Looks the stores of a spec of `namespace` up.
+    pub(in crate::controllers) fn of(
+        context: &Context,
+        caches: &Caches,
+        namespace: &str,
+        spec: &ExternalSecretSpec,
+    ) -> Self {
+        let mut stores = HashMap::new();
+        let mut states = Vec::new();
+        for id in external_secret::stores_named(namespace, spec) {
+            let cached = caches.store(&id);
+            if let Some(Ok(cached)) = &cached {
+                stores.insert(id.clone(), Arc::clone(&cached.store));
+            }
+            let state = store_state(context, caches, namespace, cached);
+            states.push((id, state));
+        }
+        Self { stores, states }
+    }
+
+    /// What providers need of the stores.
+    pub(in crate::controllers) fn stores(&self) -> &HashMap<StoreId, Arc<Store>> {
+        &self.stores
+    }
+
+    /// Why nothing can be fetched, if so.
+    pub(in crate::controllers) fn trouble(&self) -> Option<String> {
+        self.states
+            .iter()
+            .find_map(|(id, state)| store_trouble(id, state))
     }
 }
 

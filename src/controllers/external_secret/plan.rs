@@ -5,15 +5,16 @@ mod step;
 mod tests;
 mod write;
 
-pub(super) use step::{
-    Observed, Step, StoreState, TargetState, next_step, rest_after_success, window_start,
+pub(super) use step::{Observed, Step, TargetState, next_step};
+pub(in crate::controllers) use step::{
+    StoreState, rest_after_success, store_trouble, window_start,
 };
 pub(crate) use write::Consent;
 pub(super) use write::{Existing, Object, Write, plan_write};
 
 /// Why the Secret could not be made, as the user reads it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Failure {
+pub(in crate::controllers) struct Failure {
     /// What failed, in ESO's words; the condition's message begins with it.
     pub summary: &'static str,
     /// The cause, naming field and remedy; holds no secret.
@@ -44,7 +45,7 @@ impl Failure {
     }
 
     /// The condition's message.
-    pub(super) fn message(&self) -> String {
+    pub(in crate::controllers) fn message(&self) -> String {
         if self.cause.is_empty() {
             self.summary.to_owned()
         } else {

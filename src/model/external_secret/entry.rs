@@ -154,65 +154,51 @@ impl Reader<'_> {
     }
 
     fn map(&mut self, field: String, entry: &ExternalSecretDataFrom) -> Option<Entry> {
-        let generator = entry
-            .source_ref
-            .as_ref()
-            .is_some_and(|source| source.generator_ref.is_some());
-        let chosen = usize::from(entry.extract.is_some())
-            + usize::from(entry.find.is_some())
-            + usize::from(generator);
-        if chosen > 1 {
-            let message = "extract, find, or generatorRef cannot be set at the same time";
-            self.complaints.push(Complaint::error(field, message));
-            return None;
-        }
+        let source = entry.source_ref.as_ref();
+        let generator = source.is_some_and(|source| source.generator_ref.is_some());
         let rewrite = self.rewrites(&field, &entry.rewrite);
-        match (&entry.extract, &entry.find) {
-            (Some(extract), _) => {
-                let store = self.entry_store(&field, entry.source_ref.as_ref())?;
-                let source = Source::Extract(self.reference(&format!("{field}.extract"), extract));
-                Some(Entry {
-                    field,
-                    store,
-                    source,
+        let complaint = match (&entry.extract, &entry.find, generator) {
+            (Some(extract), None, false) => {
+                return Some(Entry {
+                    store: self.entry_store(&field, source)?,
+                    source: Source::Extract(self.reference(&format!("{field}.extract"), extract)),
                     decoding: extract.decoding_strategy.unwrap_or(DecodingStrategy::None),
                     conversion: extract
                         .conversion_strategy
                         .unwrap_or(ConversionStrategy::Default),
                     rewrite,
                     refuse_null_bytes: extract.null_byte_policy == Some(NullBytePolicy::Fail),
-                })
-            }
-            (None, Some(find)) => {
-                let store = self.entry_store(&field, entry.source_ref.as_ref())?;
-                let source = Source::Find(self.find(&field, find));
-                Some(Entry {
                     field,
-                    store,
-                    source,
+                });
+            }
+            (None, Some(find), false) => {
+                return Some(Entry {
+                    store: self.entry_store(&field, source)?,
+                    source: Source::Find(self.find(&field, find)),
                     decoding: find.decoding_strategy.unwrap_or(DecodingStrategy::None),
                     conversion: find
                         .conversion_strategy
                         .unwrap_or(ConversionStrategy::Default),
                     rewrite,
                     refuse_null_bytes: find.null_byte_policy == Some(NullBytePolicy::Fail),
-                })
-            }
-            (None, None) => {
-                self.complaints.push(if generator {
-                    Complaint::unserved(
-                        format!("{field}.sourceRef.generatorRef"),
-                        "generators are not served yet",
-                    )
-                } else {
-                    Complaint::error(
-                        field,
-                        "either extract, find, or sourceRef must be set to dataFrom",
-                    )
+                    field,
                 });
-                None
             }
-        }
+            (None, None, true) => {
+                let field = format!("{field}.sourceRef.generatorRef");
+                Complaint::unserved(field, "generators are not served yet")
+            }
+            (None, None, false) => Complaint::error(
+                field,
+                "either extract, find, or sourceRef must be set to dataFrom",
+            ),
+            _ => Complaint::error(
+                field,
+                "extract, find, or generatorRef cannot be set at the same time",
+            ),
+        };
+        self.complaints.push(complaint);
+        None
     }
 
     fn entry_store(&mut self, field: &str, source: Option<&SourceRef>) -> Option<StoreId> {

@@ -40,7 +40,7 @@ pub(in crate::controllers::external_secret) struct Observed<'a> {
 
 /// What is known of a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::controllers::external_secret) enum StoreState {
+pub(in crate::controllers) enum StoreState {
     /// There is none of that name.
     Missing,
     /// It cannot be read; the text says why.
@@ -122,7 +122,7 @@ pub(in crate::controllers::external_secret) fn next_step(
 }
 
 /// The wait for the next refresh of an object whose Secret is as it should be.
-pub(in crate::controllers::external_secret) fn rest_after_success(
+pub(in crate::controllers) fn rest_after_success(
     object: &ExternalSecret,
     now: Timestamp,
 ) -> Option<Duration> {
@@ -134,10 +134,7 @@ pub(in crate::controllers::external_secret) fn rest_after_success(
 
 /// When the present refresh window of an object began. Objects of one store and interval share their
 /// windows.
-pub(in crate::controllers::external_secret) fn window_start(
-    object: &ExternalSecret,
-    now: Timestamp,
-) -> Timestamp {
+pub(in crate::controllers) fn window_start(object: &ExternalSecret, now: Timestamp) -> Timestamp {
     let seed = object.entries.first().map(|entry| &entry.store);
     tick(now, object.refresh.interval, &seed)
 }
@@ -259,23 +256,31 @@ fn pending_retry(observed: &Observed<'_>, now: Timestamp) -> Option<Timestamp> {
 
 fn store_obstacle(observed: &Observed<'_>, now: Timestamp) -> Option<Step> {
     observed.stores.iter().find_map(|(id, state)| {
-        let store = format!("{} {:?}", id.kind.as_str(), id.name);
-        let cause = match state {
-            StoreState::Ready | StoreState::Foreign => return None,
-            StoreState::Missing => {
-                format!("could not get {store}: not found; create it or correct secretStoreRef")
+        if let StoreState::Unvalidated(created) = state {
+            let patience = *created + VALIDATION_GRACE;
+            if now < patience {
+                return Some(Step::Rest(Some(until(now, patience))));
             }
-            StoreState::Unreadable(why) => format!("could not read {store}: {why}"),
-            StoreState::Denied(why) => why.clone(),
-            StoreState::NotReady(why) => format!("{store} is not ready: {why}"),
-            StoreState::Unvalidated(created) => {
-                let patience = *created + VALIDATION_GRACE;
-                if now < patience {
-                    return Some(Step::Rest(Some(until(now, patience))));
-                }
-                format!("{store} is not ready: it has not been validated yet")
-            }
-        };
+        }
+        let cause = store_trouble(id, state)?;
         Some(Step::Refuse(Failure::passing(status::NO_DATA, cause)))
     })
+}
+
+/// Why nothing can be fetched from a store, as the user reads it.
+pub(in crate::controllers) fn store_trouble(id: &StoreId, state: &StoreState) -> Option<String> {
+    let store = format!("{} {:?}", id.kind.as_str(), id.name);
+    match state {
+        StoreState::Ready => None,
+        StoreState::Foreign => Some(format!("{store} is served by another controller class")),
+        StoreState::Missing => Some(format!(
+            "could not get {store}: not found; create it or correct secretStoreRef"
+        )),
+        StoreState::Unreadable(why) => Some(format!("could not read {store}: {why}")),
+        StoreState::Denied(why) => Some(why.clone()),
+        StoreState::NotReady(why) => Some(format!("{store} is not ready: {why}")),
+        StoreState::Unvalidated(_) => Some(format!(
+            "{store} is not ready: it has not been validated yet"
+        )),
+    }
 }
