@@ -93,7 +93,7 @@ mod tests {
     fn only_the_refresh_time_may_be_null() {
         for kind in ["ExternalSecret", "SecretStore", "ClusterSecretStore"] {
             let mut found = Vec::new();
-            collect(&schemas(kind)[0], "nullable", String::new(), &mut found);
+            collect(&schemas(kind)[0], "nullable", "", &mut found);
             let expected: &[&str] = match kind {
                 "ExternalSecret" => {
                     &["/schema/openAPIV3Schema/properties/status/properties/refreshTime"]
@@ -135,20 +135,20 @@ mod tests {
         assert!(user["x-kubernetes-validations"].is_null());
     }
 
-    fn collect(value: &serde_json::Value, key: &str, path: String, found: &mut Vec<String>) {
+    fn collect(value: &serde_json::Value, key: &str, path: &str, found: &mut Vec<String>) {
         match value {
             serde_json::Value::Object(members) => {
                 for (name, member) in members {
                     if name == key && !path.ends_with("/properties") {
-                        found.push(path.clone());
+                        found.push(path.to_owned());
                     } else {
-                        collect(member, key, format!("{path}/{name}"), found);
+                        collect(member, key, &format!("{path}/{name}"), found);
                     }
                 }
             }
             serde_json::Value::Array(items) => {
                 for item in items {
-                    collect(item, key, path.clone(), found);
+                    collect(item, key, path, found);
                 }
             }
             _ => {}

@@ -30,15 +30,19 @@ pub(super) fn at<'a>(
 /// Makes a derived schema as strict, and as short, as it is meant to be.
 ///
 /// Optional members may be left out but not be null, as in ESO: the API server drops a null
-/// instead of storing it. Members of selectors lose their descriptions, because a CRD that is
-/// applied by a client must fit into an annotation.
+/// instead of storing it. Titles repeat names, and members of selectors lose their
+/// descriptions, because a CRD that is applied by a client must fit into an annotation.
 pub(super) fn tidy(root: &mut JSONSchemaProps) {
     each(root, &mut |schema| {
         schema.nullable = None;
+        schema.title = None;
         if is_selector(schema) {
             undescribe_members(schema);
         }
     });
+    if let Some(spec) = at(root, &["spec"]) {
+        spec.description = None;
+    }
     if let Some(time) = at(root, &["status", "refreshTime"]) {
         time.nullable = Some(true);
     }

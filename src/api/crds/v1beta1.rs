@@ -26,7 +26,7 @@ pub(super) fn derive(
     kind: &str,
 ) -> CustomResourceDefinitionVersion {
     let mut older = v1.clone();
-    older.name = "v1beta1".to_owned();
+    "v1beta1".clone_into(&mut older.name);
     older.storage = false;
     older.served = true;
     older.selectable_fields = None;

@@ -34,32 +34,12 @@ pub use template::*;
     selectable = ".spec.secretStoreRef.kind",
     selectable = ".spec.target.name",
     selectable = ".spec.refreshInterval",
-    printcolumn(
-        name = "StoreType",
-        type_ = "string",
-        json_path = ".spec.secretStoreRef.kind"
-    ),
-    printcolumn(
-        name = "Store",
-        type_ = "string",
-        json_path = ".spec.secretStoreRef.name"
-    ),
-    printcolumn(
-        name = "Refresh Interval",
-        type_ = "string",
-        json_path = ".spec.refreshInterval"
-    ),
-    printcolumn(
-        name = "Status",
-        type_ = "string",
-        json_path = ".status.conditions[?(@.type==\"Ready\")].reason"
-    ),
-    printcolumn(
-        name = "Ready",
-        type_ = "string",
-        json_path = ".status.conditions[?(@.type==\"Ready\")].status"
-    ),
-    printcolumn(name = "Last Sync", type_ = "date", json_path = ".status.refreshTime")
+    printcolumn = r#"{"name": "StoreType", "type": "string", "jsonPath": ".spec.secretStoreRef.kind"}"#,
+    printcolumn = r#"{"name": "Store", "type": "string", "jsonPath": ".spec.secretStoreRef.name"}"#,
+    printcolumn = r#"{"name": "Refresh Interval", "type": "string", "jsonPath": ".spec.refreshInterval"}"#,
+    printcolumn = r#"{"name": "Status", "type": "string", "jsonPath": ".status.conditions[?(@.type=='Ready')].reason"}"#,
+    printcolumn = r#"{"name": "Ready", "type": "string", "jsonPath": ".status.conditions[?(@.type=='Ready')].status"}"#,
+    printcolumn = r#"{"name": "Last Sync", "type": "date", "jsonPath": ".status.refreshTime"}"#
 )]
 #[serde(rename_all = "camelCase")]
 pub struct ExternalSecretSpec {
