@@ -1,1 +1,156 @@
-//! The mutating admission webhook.
+//! The admission webhook: it points pods at the Secrets their annotations ask for, and checks
+//! ExternalSecrets with the controller's own parser.
+//!
+//! A review is answered from the object, the keys and caches; the only question it may ask is whether a
+//! service account may use a store, and that answer is remembered. Nothing is fetched and nothing is
+//! written here: the reconciler acts when the pod exists.
+
+mod external_secret;
+mod pod;
+pub mod registration;
+mod review;
+mod server;
+mod targets;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::cluster::authorize::Authorizer;
+use crate::model::pod_injection::KeyRing;
+use crate::telemetry::metrics::Metrics;
+
+pub use server::{Bound, Error, Options};
+pub use targets::{KnownTargets, TargetNames, watch_targets};
+
+use review::{Answer, Request, Unreadable};
+
+/// Answers reviews. A clone shares everything.
+#[derive(Clone)]
+pub struct Webhook {
+    /// Keys under which the names of Secrets are made.
+    pub keys: Arc<KeyRing>,
+    /// Names of the Secrets of ExternalSecrets.
+    pub targets: Arc<dyn TargetNames>,
+    /// Decides who may use which store.
+    pub authorizer: Arc<dyn Authorizer>,
+    /// Namespace of this process; its pods are never touched, so that it can always start.
+    pub own_namespace: String,
+    /// Where reviews are counted.
+    pub metrics: Metrics,
+}
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Path {
+    /// Mutation of a pod.
+    Mutate,
+    /// Validation of an ExternalSecret.
+    Validate,
+}
+
+impl Path {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Mutate => "/mutate",
+            Self::Validate => "/validate",
+        }
+    }
+}
+
+/// The answer to a body: an HTTP status and a body of JSON.
+#[derive(Debug)]
+pub struct Reply {
+    /// 200, or 400 where there is no review to answer.
+    pub status: u16,
+    /// An AdmissionReview, or a Status.
+    pub body: Vec<u8>,
+}
+
+impl Webhook {
+    /// Answers the AdmissionReview in `body` within `limit`.
+    ///
+    /// Every review that has a uid is answered with that uid and status 200, also where the code behind
+    /// it panics: then a pod is denied, for it would start without what it asked for, and an
+    /// ExternalSecret is allowed, for the controller checks it again.
+    pub async fn reply(&self, path: Path, body: &[u8], limit: Duration) -> Reply {
+        let started = Instant::now();
+        let (reply, code) = match path {
+            Path::Mutate => self.mutate(body, started + limit).await,
+            Path::Validate => self.validate(body),
+        };
+        self.metrics
+            .reviewed(path.as_str(), code, started.elapsed());
+        reply
+    }
+
+    async fn mutate(&self, body: &[u8], deadline: Instant) -> (Reply, u16) {
+        let request = match review::read::<pod::Object<'_>>(body) {
+            Ok(request) => request,
+            Err(unreadable) => return answer_unreadable(unreadable),
+        };
+        let work = pod::review(self, &request, deadline);
+        let answer = match panic_caught(work).await {
+            Ok(answer) => answer,
+            Err(()) => {
+                self.metrics.panicked("webhook");
+                tracing::error!(uid = %request.uid.0, "Panicked at a pod");
+                Answer::failed("latchkey failed at this pod; its log has the cause, try again")
+            }
+        };
+        respond(&request, answer)
+    }
+
+    fn validate(&self, body: &[u8]) -> (Reply, u16) {
+        let request = match review::read::<external_secret::Object>(body) {
+            Ok(request) => request,
+            Err(unreadable) => return answer_unreadable(unreadable),
+        };
+        let work = std::panic::AssertUnwindSafe(|| external_secret::review(&request));
+        let answer = std::panic::catch_unwind(work).unwrap_or_else(|_| {
+            self.metrics.panicked("webhook");
+            tracing::error!(uid = %request.uid.0, "Panicked at an ExternalSecret");
+            Answer::allowed("panic")
+                .warn("latchkey failed to check this object; its log has the cause")
+        });
+        respond(&request, answer)
+    }
+}
+
+async fn panic_caught<T>(work: impl Future<Output = T>) -> Result<T, ()> {
+    use futures::FutureExt as _;
+    let caught = std::panic::AssertUnwindSafe(work).catch_unwind().await;
+    caught.map_err(drop)
+}
+
+fn respond<O>(request: &Request<'_, O>, answer: Answer) -> (Reply, u16) {
+    let code = answer.code();
+    if code != 200 {
+        tracing::info!(
+            namespace = request.namespace(),
+            resource = request.resource(),
+            uid = %request.uid.0,
+            reason = answer.reason,
+            "Denied"
+        );
+    }
+    let body = review::write(request.api_version, &request.uid.0, answer);
+    (Reply { status: 200, body }, code)
+}
+
+fn answer_unreadable(unreadable: Unreadable) -> (Reply, u16) {
+    match unreadable {
+        Unreadable::Object {
+            api_version,
+            uid,
+            problem,
+        } => {
+            let answer = Answer::invalid(format!("the object cannot be read: {problem}"));
+            let body = review::write(api_version, &uid, answer);
+            (Reply { status: 200, body }, 400)
+        }
+        Unreadable::Review(problem) => {
+            let body = review::status(400, &problem);
+            (Reply { status: 400, body }, 400)
+        }
+    }
+}

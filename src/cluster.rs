@@ -1,5 +1,6 @@
 //! latchkey's use of the Kubernetes API: the one place that knows how objects are read and written.
 
+pub mod authorize;
 pub mod events;
 pub mod injection_key;
 pub mod reference;

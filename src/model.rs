@@ -8,6 +8,7 @@ pub mod duration;
 pub mod external_secret;
 pub mod hash;
 pub mod keys;
+pub mod pod_injection;
 pub mod remote;
 pub mod rewrite;
 pub mod secret_store;

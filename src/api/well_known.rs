@@ -29,6 +29,14 @@ pub const POD_PREFIX: &str = "latchkey.dev/";
 pub const ALIAS_PREFIX: &str = "latchkey.dev/secret.";
 /// Annotation with the refresh interval of a pod's aliases.
 pub const POD_REFRESH_ANNOTATION: &str = "latchkey.dev/refresh";
+/// Annotation that turns references in environment values on.
+pub const POD_INLINE_ANNOTATION: &str = "latchkey.dev/inline";
+/// Annotation with what happens when a value changes.
+pub const POD_ON_CHANGE_ANNOTATION: &str = "latchkey.dev/on-change";
+/// Annotation with what happens when a store is down at admission.
+pub const POD_ON_ERROR_ANNOTATION: &str = "latchkey.dev/on-error";
+/// Annotation with where values are kept.
+pub const POD_MODE_ANNOTATION: &str = "latchkey.dev/mode";
 /// Annotation written on an injected pod: alias to Secret name as JSON; never trusted.
 pub const POD_STATUS_ANNOTATION: &str = "latchkey.dev/status";
 /// Label written on an injected pod.

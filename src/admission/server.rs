@@ -1,0 +1,296 @@
+//! HTTPS for the API server: limits, deadlines, drain.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{DefaultBodyLimit, RawQuery, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::post;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use hyper_util::service::TowerToHyperService;
+use rustls::ServerConfig;
+use rustls::server::ResolvesServerCert;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+
+use crate::model::duration;
+
+use super::{Path, Webhook, review};
+
+/// Largest body: two objects of the largest size etcd takes, and the rest of a review.
+const BODY_LIMIT: usize = 8 << 20;
+/// What the API server waits if it does not say (`admissionregistration.k8s.io/v1`).
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Longest it may be told to wait.
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a client may take for its handshake.
+const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
+/// How long a client may take until the head of its next request is there. Longer than the API server
+/// keeps an idle connection (90 s), so that it is not closed under a request.
+const IDLE_LIMIT: Duration = Duration::from_secs(120);
+/// How long an accept loop pauses when the process has no file descriptors left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How reviews are served.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where to listen, for example `0.0.0.0:10250`.
+    pub address: String,
+    /// How long a drain goes on serving, closing each connection after its answer, so that API servers
+    /// that still hold a connection move on.
+    pub drain_delay: Duration,
+    /// How long requests under way may take after that.
+    pub drain_timeout: Duration,
+}
+
+/// Why reviews cannot be served.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The address cannot be listened on.
+    #[error("failed to listen on {address} for the webhook: {source}")]
+    Listen {
+        /// The address.
+        address: String,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+/// A socket that nobody serves yet.
+#[derive(Debug)]
+pub struct Bound {
+    listener: TcpListener,
+    address: SocketAddr,
+    options: Options,
+}
+
+#[derive(Clone)]
+struct App {
+    webhook: Webhook,
+    is_draining: Arc<AtomicBool>,
+}
+
+impl Bound {
+    /// Listens.
+    ///
+    /// # Errors
+    /// When the address cannot be listened on.
+    pub async fn new(options: Options) -> Result<Self, Error> {
+        let failed = |source| Error::Listen {
+            address: options.address.clone(),
+            source,
+        };
+        let listener = TcpListener::bind(&options.address).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        Ok(Self {
+            listener,
+            address,
+            options,
+        })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until `drain` resolves and the drain is over. `certificates` is asked at each handshake.
+    pub async fn serve(
+        self,
+        webhook: Webhook,
+        certificates: Arc<dyn ResolvesServerCert>,
+        drain: impl Future<Output = ()> + Send,
+    ) {
+        let app = App {
+            webhook,
+            is_draining: Arc::default(),
+        };
+        let acceptor = TlsAcceptor::from(Arc::new(tls(certificates)));
+        let connections = GracefulShutdown::new();
+        let accepting = accept(&self.listener, &acceptor, &app, &connections);
+        let until = async {
+            drain.await;
+            app.is_draining.store(true, Ordering::Relaxed);
+            tokio::time::sleep(self.options.drain_delay).await;
+        };
+        tokio::select! {
+            () = accepting => {}
+            () = until => {}
+        }
+        drop(self.listener);
+        let limit = self.options.drain_timeout;
+        if tokio::time::timeout(limit, connections.shutdown())
+            .await
+            .is_err()
+        {
+            tracing::warn!("Gave up requests that did not end in time");
+        }
+    }
+}
+
+fn tls(certificates: Arc<dyn ResolvesServerCert>) -> ServerConfig {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("the provider must have a cipher suite for TLS 1.3")
+        .with_no_client_auth()
+        .with_cert_resolver(certificates);
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    config
+}
+
+async fn accept(
+    listener: &TcpListener,
+    acceptor: &TlsAcceptor,
+    app: &App,
+    connections: &GracefulShutdown,
+) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let (acceptor, app) = (acceptor.clone(), app.clone());
+                tokio::spawn(connection(stream, acceptor, app, connections.watcher()));
+            }
+            Err(error) => {
+                tracing::warn!(error = %error, "Failed to accept a connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn connection(stream: TcpStream, acceptor: TlsAcceptor, app: App, watcher: Watcher) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(error = %error, "Failed to set TCP_NODELAY");
+    }
+    let handshake = tokio::time::timeout(HANDSHAKE_LIMIT, acceptor.accept(stream));
+    let stream = match handshake.await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => {
+            tracing::debug!(error = %error, "Failed to shake hands");
+            return;
+        }
+        Err(_) => return,
+    };
+    let mut server = auto::Builder::new(TokioExecutor::new());
+    server
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(IDLE_LIMIT)
+        .http2()
+        .timer(TokioTimer::new());
+    let service = TowerToHyperService::new(routes(app));
+    let connection = server.serve_connection(TokioIo::new(stream), service);
+    if let Err(error) = watcher.watch(connection.into_owned()).await {
+        tracing::debug!(error = %error, "Failed to serve a connection");
+    }
+}
+
+fn routes(app: App) -> Router {
+    Router::new()
+        .route(Path::Mutate.as_str(), post(mutate))
+        .route(Path::Validate.as_str(), post(validate))
+        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .with_state(app)
+}
+
+type Body = Result<Bytes, BytesRejection>;
+
+async fn mutate(
+    State(app): State<App>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    answer(&app, Path::Mutate, query.as_deref(), &headers, body).await
+}
+
+async fn validate(
+    State(app): State<App>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    answer(&app, Path::Validate, query.as_deref(), &headers, body).await
+}
+
+async fn answer(
+    app: &App,
+    path: Path,
+    query: Option<&str>,
+    headers: &HeaderMap,
+    body: Body,
+) -> Response {
+    let (status, body) = match body {
+        Err(rejection) => refused(rejection.status(), &rejection.body_text()),
+        Ok(_) if !is_json(headers) => refused(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "the content type must be application/json",
+        ),
+        Ok(body) => {
+            let reply = app.webhook.reply(path, &body, limit(query)).await;
+            let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::BAD_REQUEST);
+            (status, reply.body)
+        }
+    };
+    let json = HeaderValue::from_static("application/json");
+    let mut response = (status, [(header::CONTENT_TYPE, json)], body).into_response();
+    if app.is_draining.load(Ordering::Relaxed) {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(header::CONNECTION, close);
+    }
+    response
+}
+
+fn refused(status: StatusCode, message: &str) -> (StatusCode, Vec<u8>) {
+    (status, review::status(status.as_u16(), message))
+}
+
+/// Whether the body is said to be JSON; parameters such as a charset do not matter.
+fn is_json(headers: &HeaderMap) -> bool {
+    let value = headers.get(header::CONTENT_TYPE);
+    let text = value.and_then(|value| value.to_str().ok()).unwrap_or("");
+    let essence = text.split(';').next().unwrap_or_default().trim();
+    essence.eq_ignore_ascii_case("application/json")
+}
+
+/// How long an answer may take: 80 % of what the API server waits, so that it gets ours and not its own
+/// timeout.
+fn limit(query: Option<&str>) -> Duration {
+    let parameters = query.unwrap_or_default().split('&');
+    let said = parameters
+        .filter_map(|parameter| parameter.strip_prefix("timeout="))
+        .find_map(|text| duration::parse(text).ok())
+        .and_then(|timeout| Duration::try_from(timeout).ok())
+        .filter(|timeout| !timeout.is_zero());
+    said.unwrap_or(DEFAULT_TIMEOUT).min(LONGEST_TIMEOUT) * 4 / 5
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn case_38_four_fifths_of_the_timeout_are_used() {
+        assert_eq!(limit(Some("timeout=5s")), Duration::from_secs(4));
+        assert_eq!(limit(Some("a=b&timeout=1s")), Duration::from_millis(800));
+        assert_eq!(limit(Some("timeout=9h")), Duration::from_secs(24));
+        for query in [
+            None,
+            Some("timeout=soon"),
+            Some("timeout=-1s"),
+            Some("timeout=0s"),
+        ] {
+            assert_eq!(limit(query), Duration::from_secs(8), "{query:?}");
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Names of injected Secrets: nobody can guess one, and a record is believed only if it yields its name.
+
+use aws_lc_rs::hmac;
+use data_encoding::BASE32_NOPAD;
+
+use crate::api::v1::ExternalSecretSpec;
+use crate::secret::SecretBytes;
+
+use super::canonical;
+
+/// First field of what is authenticated; another meaning of the fields gets another text.
+const VERSION: &str = "latchkey injection 1";
+/// Characters of base32 kept: 100 bits.
+const MAC_LENGTH: usize = 20;
+const PREFIX: &str = "inj-";
+
+/// The keys under which names are made: new names under the current one, while pods that were admitted
+/// under the one before keep theirs.
+pub struct KeyRing {
+    current: hmac::Key,
+    previous: Option<hmac::Key>,
+}
+
+impl KeyRing {
+    /// Makes a ring of `current` and the key that was current before, if there is one.
+    #[must_use]
+    pub fn new(current: &SecretBytes, previous: Option<&SecretBytes>) -> Self {
+        let key = |bytes: &SecretBytes| hmac::Key::new(hmac::HMAC_SHA256, bytes.expose());
+        Self {
+            current: key(current),
+            previous: previous.map(key),
+        }
+    }
+
+    /// Name of the Secret that `account` of `namespace` gets for `spec` under `alias`.
+    #[must_use]
+    pub fn name(
+        &self,
+        namespace: &str,
+        account: &str,
+        alias: &str,
+        spec: &ExternalSecretSpec,
+    ) -> String {
+        name(&self.current, [namespace, account, alias, &canonical(spec)])
+    }
+
+    /// Every name that a live pod may have for it, the current one first.
+    pub fn names(
+        &self,
+        namespace: &str,
+        account: &str,
+        alias: &str,
+        spec: &ExternalSecretSpec,
+    ) -> impl Iterator<Item = String> {
+        let text = canonical(spec);
+        let keys = std::iter::once(&self.current).chain(&self.previous);
+        keys.map(move |key| name(key, [namespace, account, alias, &text]))
+    }
+}
+
+/// Whether `name` has the form of a name made for `alias`. It says nothing about who made it.
+#[must_use]
+pub fn is_injected_name(name: &str, alias: &str) -> bool {
+    let mac = name
+        .strip_prefix(PREFIX)
+        .and_then(|rest| rest.strip_prefix(alias))
+        .and_then(|rest| rest.strip_prefix('-'));
+    mac.is_some_and(|mac| {
+        mac.len() == MAC_LENGTH && mac.bytes().all(|b| matches!(b, b'a'..=b'z' | b'2'..=b'7'))
+    })
+}
+
+/// `fields` are namespace, account, alias and canonical spec. Each is preceded by its length, so that
+/// no two lists of fields give one text.
+fn name(key: &hmac::Key, fields: [&str; 4]) -> String {
+    let mut context = hmac::Context::with_key(key);
+    for field in std::iter::once(VERSION).chain(fields) {
+        context.update(&(field.len() as u64).to_be_bytes());
+        context.update(field.as_bytes());
+    }
+    let mut mac = BASE32_NOPAD.encode(context.sign().as_ref());
+    mac.truncate(MAC_LENGTH);
+    mac.make_ascii_lowercase();
+    format!("{PREFIX}{}-{mac}", fields[2])
+}

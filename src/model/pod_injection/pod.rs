@@ -1,0 +1,400 @@
+//! The parts of a pod that matter here, borrowed from the text they were read from.
+//!
+//! Nothing is ever written back from these types, so fields they do not know are safe.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+/// Service account of a pod that names none.
+const DEFAULT_ACCOUNT: &str = "default";
+
+/// Text that is copied only if it was escaped.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(transparent)]
+pub struct Text<'a>(#[serde(borrow)] pub Cow<'a, str>);
+
+/// A pod, as far as it matters here.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct Pod<'a> {
+    /// Its metadata.
+    #[serde(borrow, default)]
+    pub metadata: Metadata<'a>,
+    #[serde(borrow, default)]
+    spec: Spec<'a>,
+}
+
+/// Metadata of a pod.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Metadata<'a> {
+    /// Annotations; `None` where the object has no such member.
+    #[serde(borrow, default)]
+    pub annotations: Option<BTreeMap<Text<'a>, Text<'a>>>,
+    /// Labels; `None` where the object has no such member.
+    #[serde(borrow, default)]
+    pub labels: Option<BTreeMap<Text<'a>, Text<'a>>>,
+}
+
+impl Metadata<'_> {
+    /// Annotations in the order of their keys.
+    pub fn annotations(&self) -> impl Iterator<Item = (&str, &str)> + Clone {
+        let annotations = self.annotations.iter().flatten();
+        annotations.map(|(key, value)| (&*key.0, &*value.0))
+    }
+
+    /// The value of an annotation.
+    #[must_use]
+    pub fn annotation(&self, key: &str) -> Option<&str> {
+        value_of(self.annotations.as_ref(), key)
+    }
+
+    /// The value of a label.
+    #[must_use]
+    pub fn label(&self, key: &str) -> Option<&str> {
+        value_of(self.labels.as_ref(), key)
+    }
+}
+
+fn value_of<'m>(map: Option<&'m BTreeMap<Text<'_>, Text<'_>>>, key: &str) -> Option<&'m str> {
+    let mut entries = map.into_iter().flatten();
+    entries
+        .find(|(name, _)| name.0 == key)
+        .map(|(_, value)| &*value.0)
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Spec<'a> {
+    #[serde(borrow, default)]
+    service_account_name: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    init_containers: Option<Vec<Container<'a>>>,
+    #[serde(borrow, default)]
+    containers: Option<Vec<Container<'a>>>,
+    #[serde(borrow, default)]
+    ephemeral_containers: Option<Vec<Container<'a>>>,
+    #[serde(borrow, default)]
+    volumes: Option<Vec<Volume<'a>>>,
+    #[serde(borrow, default)]
+    image_pull_secrets: Option<Vec<Reference<'a>>>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Container<'a> {
+    #[serde(borrow, default)]
+    name: Text<'a>,
+    #[serde(borrow, default)]
+    env: Option<Vec<Variable<'a>>>,
+    #[serde(borrow, default)]
+    env_from: Option<Vec<VariablesFrom<'a>>>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Variable<'a> {
+    #[serde(borrow, default)]
+    name: Text<'a>,
+    #[serde(borrow, default)]
+    value_from: Option<ValueFrom<'a>>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ValueFrom<'a> {
+    #[serde(borrow, default)]
+    secret_key_ref: Option<Reference<'a>>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct VariablesFrom<'a> {
+    #[serde(borrow, default)]
+    secret_ref: Option<Reference<'a>>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct Reference<'a> {
+    #[serde(borrow, default)]
+    name: Option<Text<'a>>,
+    #[serde(default)]
+    optional: Option<bool>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct Volume<'a> {
+    #[serde(borrow, default)]
+    name: Text<'a>,
+    #[serde(borrow, default)]
+    secret: Option<SecretVolume<'a>>,
+    #[serde(borrow, default)]
+    projected: Option<Projected<'a>>,
+    #[serde(borrow, default)]
+    csi: Option<Csi<'a>>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct SecretVolume<'a> {
+    #[serde(borrow, default)]
+    secret_name: Option<Text<'a>>,
+    #[serde(default)]
+    optional: Option<bool>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct Projected<'a> {
+    #[serde(borrow, default)]
+    sources: Option<Vec<Projection<'a>>>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct Projection<'a> {
+    #[serde(borrow, default)]
+    secret: Option<Reference<'a>>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Csi<'a> {
+    #[serde(borrow, default)]
+    node_publish_secret_ref: Option<Reference<'a>>,
+}
+
+/// One place of a pod that names a Secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Use<'p> {
+    /// Where it stands.
+    pub place: Place<'p>,
+    /// Name of the Secret.
+    pub secret: &'p str,
+    /// Whether the pod starts without it.
+    pub optional: bool,
+}
+
+/// Where the name of a Secret stands; `Display` is for people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place<'p> {
+    /// `env[].valueFrom.secretKeyRef.name`.
+    Variable {
+        /// The container.
+        container: ContainerPlace<'p>,
+        /// Index of the variable.
+        index: usize,
+        /// Name of the variable.
+        name: &'p str,
+    },
+    /// `envFrom[].secretRef.name`.
+    Variables {
+        /// The container.
+        container: ContainerPlace<'p>,
+        /// Index in `envFrom`.
+        index: usize,
+    },
+    /// A volume.
+    Volume {
+        /// Index of the volume.
+        index: usize,
+        /// Name of the volume.
+        name: &'p str,
+        /// Which of its fields.
+        part: VolumePart,
+    },
+    /// `imagePullSecrets[].name`.
+    PullSecret {
+        /// Index of the pull secret.
+        index: usize,
+    },
+}
+
+/// Names a container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ContainerPlace<'p> {
+    list: &'static str,
+    index: usize,
+    name: &'p str,
+}
+
+/// A field of a volume that names a Secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VolumePart {
+    /// `secret.secretName`.
+    Secret,
+    /// `projected.sources[].secret.name`.
+    Projected(usize),
+    /// `csi.nodePublishSecretRef.name`.
+    Csi,
+}
+
+impl Place<'_> {
+    /// JSON Pointer (RFC 6901) to the name.
+    #[must_use]
+    pub fn pointer(&self) -> String {
+        let of = |c: &ContainerPlace<'_>| format!("/spec/{}/{}", c.list, c.index);
+        match self {
+            Self::Variable {
+                container, index, ..
+            } => format!("{}/env/{index}/valueFrom/secretKeyRef/name", of(container)),
+            Self::Variables { container, index } => {
+                format!("{}/envFrom/{index}/secretRef/name", of(container))
+            }
+            Self::Volume { index, part, .. } => {
+                let field = match part {
+                    VolumePart::Secret => "secret/secretName".to_owned(),
+                    VolumePart::Projected(source) => {
+                        format!("projected/sources/{source}/secret/name")
+                    }
+                    VolumePart::Csi => "csi/nodePublishSecretRef/name".to_owned(),
+                };
+                format!("/spec/volumes/{index}/{field}")
+            }
+            Self::PullSecret { index } => format!("/spec/imagePullSecrets/{index}/name"),
+        }
+    }
+}
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Variable {
+                container, name, ..
+            } => write!(f, "{container}, env {name}"),
+            Self::Variables { container, index } => write!(f, "{container}, envFrom[{index}]"),
+            Self::Volume { name, .. } => write!(f, "volume {name}"),
+            Self::PullSecret { index } => write!(f, "imagePullSecrets[{index}]"),
+        }
+    }
+}
+
+impl fmt::Display for ContainerPlace<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "container {}", self.name)
+    }
+}
+
+impl Pod<'_> {
+    /// The service account the pod runs as.
+    #[must_use]
+    pub fn account(&self) -> &str {
+        let named = self.spec.service_account_name.as_ref();
+        named
+            .map(|name| &*name.0)
+            .filter(|name| !name.is_empty())
+            .unwrap_or(DEFAULT_ACCOUNT)
+    }
+
+    /// Every place that names a Secret: init containers, containers, ephemeral containers, volumes,
+    /// pull secrets.
+    #[must_use]
+    pub fn uses(&self) -> Vec<Use<'_>> {
+        let mut uses = Vec::new();
+        let spec = &self.spec;
+        for (list, containers) in [
+            ("initContainers", &spec.init_containers),
+            ("containers", &spec.containers),
+            ("ephemeralContainers", &spec.ephemeral_containers),
+        ] {
+            for (index, container) in containers.iter().flatten().enumerate() {
+                let place = ContainerPlace {
+                    list,
+                    index,
+                    name: &container.name.0,
+                };
+                container.uses(place, &mut uses);
+            }
+        }
+        for (index, volume) in spec.volumes.iter().flatten().enumerate() {
+            volume.uses(index, &mut uses);
+        }
+        for (index, reference) in spec.image_pull_secrets.iter().flatten().enumerate() {
+            reference.at(Place::PullSecret { index }, &mut uses);
+        }
+        uses
+    }
+}
+
+impl Container<'_> {
+    fn uses<'p>(&'p self, container: ContainerPlace<'p>, uses: &mut Vec<Use<'p>>) {
+        for (index, variable) in self.env.iter().flatten().enumerate() {
+            let source = variable.value_from.as_ref();
+            if let Some(reference) = source.and_then(|source| source.secret_key_ref.as_ref()) {
+                let name = &variable.name.0;
+                let place = Place::Variable {
+                    container,
+                    index,
+                    name,
+                };
+                reference.at(place, uses);
+            }
+        }
+        for (index, source) in self.env_from.iter().flatten().enumerate() {
+            if let Some(reference) = &source.secret_ref {
+                reference.at(Place::Variables { container, index }, uses);
+            }
+        }
+    }
+}
+
+impl Volume<'_> {
+    fn uses<'p>(&'p self, index: usize, uses: &mut Vec<Use<'p>>) {
+        let name = &*self.name.0;
+        let place = |part| Place::Volume { index, name, part };
+        if let Some(volume) = &self.secret {
+            add(
+                place(VolumePart::Secret),
+                volume.secret_name.as_ref(),
+                volume.optional,
+                uses,
+            );
+        }
+        let sources = self
+            .projected
+            .iter()
+            .flat_map(|p| p.sources.iter().flatten());
+        for (i, source) in sources.enumerate() {
+            if let Some(reference) = &source.secret {
+                reference.at(place(VolumePart::Projected(i)), uses);
+            }
+        }
+        if let Some(reference) = self
+            .csi
+            .as_ref()
+            .and_then(|c| c.node_publish_secret_ref.as_ref())
+        {
+            reference.at(place(VolumePart::Csi), uses);
+        }
+    }
+}
+
+impl Reference<'_> {
+    fn at<'p>(&'p self, place: Place<'p>, uses: &mut Vec<Use<'p>>) {
+        add(place, self.name.as_ref(), self.optional, uses);
+    }
+}
+
+fn add<'p>(
+    place: Place<'p>,
+    name: Option<&'p Text<'_>>,
+    optional: Option<bool>,
+    uses: &mut Vec<Use<'p>>,
+) {
+    uses.extend(name.map(|name| Use {
+        place,
+        secret: &name.0,
+        optional: optional.unwrap_or(false),
+    }));
+}
+
+/// Names of all Secrets that a pod uses; empty if the object is no pod.
+#[must_use]
+pub fn names_used(pod: &Value) -> BTreeSet<String> {
+    let Ok(pod) = Pod::deserialize(pod) else {
+        return BTreeSet::new();
+    };
+    let uses = pod.uses();
+    uses.iter().map(|place| place.secret.to_owned()).collect()
+}
