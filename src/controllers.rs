@@ -5,6 +5,7 @@
 
 pub(crate) mod caches;
 pub(crate) mod external_secret;
+pub mod pod_injection;
 mod schedule;
 pub(crate) mod secret_store;
 mod watch;
@@ -22,6 +23,7 @@ use kube::api::Api;
 
 use crate::api::v1::{ClusterSecretStore, ExternalSecret, SecretStore};
 use crate::api::well_known::MANAGED_LABEL;
+use crate::cluster::authorize::Authorizer;
 use crate::cluster::events::Events;
 use crate::cluster::secret_object::Secrets;
 use crate::cluster::secrets::SecretReader;
@@ -65,6 +67,8 @@ pub struct Context {
     pub clock: fn() -> Timestamp,
     /// Publishes Events.
     pub events: Events,
+    /// Decides which service account may use which store.
+    pub authorizer: Arc<dyn Authorizer>,
     objects: Secrets,
     memories: Memories,
     consent: Consent,
@@ -78,6 +82,7 @@ impl Context {
         registry: Arc<Registry>,
         reader: Arc<dyn SecretReader>,
         metrics: Metrics,
+        authorizer: Arc<dyn Authorizer>,
         options: Options,
         clock: fn() -> Timestamp,
     ) -> Self {
@@ -94,6 +99,7 @@ impl Context {
             registry,
             reader,
             metrics,
+            authorizer,
             options,
             clock,
         }
@@ -108,6 +114,7 @@ impl Context {
 /// when all caches have their first list.
 pub async fn run(
     context: Arc<Context>,
+    injection: pod_injection::Options,
     drain: impl Future<Output = ()> + Send + 'static,
     ready: impl FnOnce() + Send,
 ) {
@@ -125,7 +132,13 @@ pub async fn run(
         }
         let objects = external_secret::run(worker, triggers.take_until(drain.clone()));
         let stores = secret_store::run(Arc::clone(&context), &caches, store_queues, drain.clone());
-        futures::future::join(objects, stores).await;
+        let pods = pod_injection::run(
+            Arc::clone(&context),
+            caches.clone(),
+            injection,
+            drain.clone(),
+        );
+        Box::pin(futures::future::join3(objects, stores, pods)).await;
     };
     let sweeps = async {
         let mut ticks = tokio::time::interval(SWEEP_INTERVAL);

@@ -35,7 +35,7 @@ const LONGEST_TIMEOUT: Duration = Duration::from_secs(30);
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
 /// How long a client may take until the head of its next request is there. Longer than the API server
 /// keeps an idle connection (90 s), so that it is not closed under a request.
-const IDLE_LIMIT: Duration = Duration::from_secs(120);
+const IDLE_LIMIT: Duration = Duration::from_mins(2);
 /// How long an accept loop pauses when the process has no file descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 

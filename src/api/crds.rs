@@ -109,12 +109,7 @@ mod tests {
         for kind in ["ExternalSecret", "SecretStore", "ClusterSecretStore"] {
             for version in [0, 1] {
                 let mut found = Vec::new();
-                collect(
-                    &schemas(kind)[version],
-                    "default",
-                    String::new(),
-                    &mut found,
-                );
+                collect(&schemas(kind)[version], "default", "", &mut found);
                 found.retain(|path| path.contains("/items"));
                 assert_eq!(found, [] as [String; 0]);
             }

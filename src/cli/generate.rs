@@ -18,24 +18,37 @@ pub(super) struct Args {
 /// Writes or checks.
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let mut stale = Vec::new();
-    for (name, text) in crate::api::crds::render() {
-        let path = args.dir.join("crds").join(name);
-        let present = std::fs::read_to_string(&path).unwrap_or_default();
-        if present == text {
+    for (path, text) in manifests() {
+        let path = args.dir.join(path);
+        if std::fs::read_to_string(&path).is_ok_and(|present| present == text) {
             continue;
         }
         if args.check {
             stale.push(path.display().to_string());
-        } else {
-            std::fs::create_dir_all(args.dir.join("crds"))
-                .context("failed to create the folder")?;
-            std::fs::write(&path, text)
-                .with_context(|| format!("failed to write {}", path.display()))?;
+            continue;
         }
+        let folder = path.parent().unwrap_or(&args.dir);
+        std::fs::create_dir_all(folder)
+            .with_context(|| format!("failed to create {}", folder.display()))?;
+        std::fs::write(&path, text)
+            .with_context(|| format!("failed to write {}", path.display()))?;
     }
     if stale.is_empty() {
         Ok(())
     } else {
         bail!("stale: {}; run `latchkey generate`", stale.join(", "))
     }
+}
+
+/// Paths below the folder of manifests, and their text.
+fn manifests() -> Vec<(PathBuf, String)> {
+    let crds = crate::api::crds::render();
+    let crds = crds
+        .into_iter()
+        .map(|(name, text)| (PathBuf::from("crds").join(name), text));
+    let webhooks = crate::admission::registration::render();
+    let webhooks = webhooks
+        .into_iter()
+        .map(|(name, text)| (PathBuf::from("webhooks").join(name), text));
+    crds.chain(webhooks).collect()
 }

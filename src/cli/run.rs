@@ -1,44 +1,36 @@
 //! `latchkey run`: operator and webhook in one process, or either alone.
 
+mod operator;
+mod webhook;
+
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use jiff::Timestamp;
+use clap::ValueEnum;
 use kube::Client;
 
-use crate::cluster::secrets::KubeSecretReader;
-use crate::controllers::{self, Options};
-use crate::providers::{self, Registry};
-use crate::runtime::lease::{self, Candidate};
+use crate::cluster::authorize::{Authorizer, KubeAccessReviews, StoreAuthorizer, WholeNamespace};
+use crate::cluster::injection_key;
+use crate::model::pod_injection::KeyRing;
 use crate::runtime::{self, Bound};
+use crate::secret::SecretBytes;
 use crate::telemetry::log;
 use crate::telemetry::metrics::Metrics;
-
-/// Where ESC is unless a store or a flag says otherwise (ESO 2.9.0).
-const ESC_URL: &str = "https://api.pulumi.com/api/esc";
 
 /// Flags of `latchkey run`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Address of the ESC API for stores without `apiUrl`
-    #[arg(long, default_value = ESC_URL, value_name = "URL")]
-    esc_url: String,
     /// Runs the webhook alone
     #[arg(long)]
     no_operator: bool,
-    /// Only stores of this class, or without one, are served
-    #[arg(long, default_value = "default", value_name = "CLASS")]
-    controller_class: String,
-    /// Seconds between two validations of a store that names no interval
-    #[arg(long, default_value_t = 300, value_name = "SECONDS")]
-    store_requeue_interval: u64,
-    /// Objects of one kind reconciled at once
-    #[arg(long, default_value_t = 16, value_name = "N")]
-    concurrent: u16,
-    /// Lets ExternalSecrets take over Secrets that nobody owns, as ESO does, without being asked
+    /// Runs the operator alone
     #[arg(long)]
-    adopt_unowned_secrets: bool,
-    /// Namespace of this process: its Lease and its certificates are kept there
+    no_webhook: bool,
+    /// Who may use a store in a pod: `rbac` asks for the verb `use`, `namespace` lets every pod of a
+    /// namespace use what its ExternalSecrets may use, as ESO does
+    #[arg(long, value_enum, default_value_t = Authorization::Rbac, value_name = "MODE")]
+    authorization: Authorization,
+    /// Namespace of this process: its Lease, keys and certificates are kept there
     #[arg(
         long,
         env = "POD_NAMESPACE",
@@ -50,81 +42,96 @@ pub(super) struct Args {
     #[arg(long, env = "POD_NAME", value_name = "NAME")]
     identity: Option<String>,
     #[command(flatten)]
-    runtime: runtime::Args,
+    operator: operator::Args,
     #[command(flatten)]
-    lease: lease::Args,
+    webhook: webhook::Args,
+    #[command(flatten)]
+    runtime: runtime::Args,
     #[command(flatten)]
     log: log::Args,
 }
 
+/// Who may use a store in a pod.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Authorization {
+    /// The service account needs the verb `use`.
+    Rbac,
+    /// Every pod of the namespace.
+    Namespace,
+}
+
+/// What operator and webhook share.
+struct Shared {
+    client: Client,
+    metrics: Metrics,
+    keys: Arc<KeyRing>,
+    authorizer: Arc<dyn Authorizer>,
+    own_namespace: String,
+    identity: String,
+}
+
 /// Runs until a signal.
 pub(super) async fn run(args: Args) -> anyhow::Result<()> {
-    log::init(&args.log).map_err(anyhow::Error::msg)?;
+    let Args {
+        no_operator,
+        no_webhook,
+        authorization,
+        own_namespace,
+        identity,
+        operator,
+        webhook,
+        runtime,
+        log,
+    } = args;
+    log::init(&log).map_err(anyhow::Error::msg)?;
+    let metrics = Metrics::new();
+    let mut process = Bound::new(&runtime, metrics.clone()).await?;
     let client = Client::try_default()
         .await
         .context("failed to find the cluster; set KUBECONFIG or run in a pod")?;
-    let metrics = Metrics::new();
-    let mut process = Bound::new(&args.runtime, metrics.clone()).await?;
-    if !args.no_operator {
-        add_operator(&mut process, &args, &client, &metrics)?;
+    let shared = Shared {
+        keys: keys(&client, &own_namespace).await?,
+        authorizer: authorizer(authorization, &client),
+        client,
+        metrics,
+        own_namespace,
+        identity: identity.unwrap_or_else(|| uuid::Uuid::new_v4().to_string()),
+    };
+    if !no_operator {
+        operator::add(&mut process, operator, &shared)?;
+    }
+    if !no_webhook {
+        webhook::add(&mut process, webhook, &shared).await?;
     }
     process.run().await?;
     Ok(())
 }
 
-fn add_operator(
-    process: &mut Bound,
-    args: &Args,
-    client: &Client,
-    metrics: &Metrics,
-) -> anyhow::Result<()> {
-    let registry = Registry::new(&providers::Options {
-        esc_url: args.esc_url.clone(),
-        ..providers::Options::default()
-    })?;
-    let context = Arc::new(controllers::Context::new(
-        client.clone(),
-        Arc::new(registry),
-        Arc::new(KubeSecretReader::new(client.clone())),
-        metrics.clone(),
-        Options {
-            controller_class: args.controller_class.clone(),
-            store_interval: std::time::Duration::from_secs(args.store_requeue_interval),
-            concurrency: args.concurrent,
-            adopt_unowned: args.adopt_unowned_secrets,
-            namespace: None,
-        },
-        Timestamp::now,
-    ));
-    let ready = process.initializing("operator");
-    let drain = process.drain();
-    let candidate = args.lease.enable_leader_election.then(|| {
-        let identity = args
-            .identity
-            .clone()
-            .unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
-        Candidate::new(
-            client.clone(),
-            &args.own_namespace,
-            identity,
-            &args.lease,
-            Timestamp::now,
+fn authorizer(mode: Authorization, client: &Client) -> Arc<dyn Authorizer> {
+    match mode {
+        Authorization::Namespace => Arc::new(WholeNamespace),
+        Authorization::Rbac => {
+            let reviews = KubeAccessReviews::new(client.clone());
+            Arc::new(StoreAuthorizer::new(Arc::new(reviews)))
+        }
+    }
+}
+
+/// The keys under which names are made; the first replica makes them.
+async fn keys(client: &Client, namespace: &str) -> anyhow::Result<Arc<KeyRing>> {
+    let mut fresh = zeroize::Zeroizing::new([0_u8; 32]);
+    aws_lc_rs::rand::fill(&mut *fresh).context("failed to make a key")?;
+    let fresh = SecretBytes::new(fresh.as_slice());
+    let keys = injection_key::load_or_create(client, namespace, &fresh).await;
+    let keys = keys.with_context(|| {
+        format!(
+            "failed to read or make Secret {namespace}/{}; does the namespace exist, and may latchkey \
+             write Secrets there (--own-namespace)?",
+            injection_key::SECRET_NAME
         )
-    });
-    process.task("operator", async move {
-        let Some(mut candidate) = candidate else {
-            Box::pin(controllers::run(context, drain.wait(), || ready.ready())).await;
-            return Ok(());
-        };
-        ready.ready();
-        if !candidate.lead(drain.clone()).await {
-            return Ok(());
-        }
-        let work = controllers::run(context, drain.clone().wait(), || {});
-        tokio::select! {
-            () = work => candidate.keep(drain).await,
-            lost = candidate.keep(drain.clone()) => lost,
-        }
-    });
-    Ok(())
+    })?;
+    Ok(Arc::new(KeyRing::new(
+        &keys.current,
+        keys.previous.as_ref(),
+    )))
 }

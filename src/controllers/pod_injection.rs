@@ -63,8 +63,10 @@ pub(super) async fn run(
     let client = context.client.clone();
     let namespace = context.options.namespace.clone();
     let selector = format!("{MATERIALISED_LABEL}=true");
-    let (secrets, secret_changes) =
-        watch::metadata::<Secret>(super::scoped(&client, namespace.as_deref()), Some(&selector));
+    let (secrets, secret_changes) = watch::metadata::<Secret>(
+        super::scoped(&client, namespace.as_deref()),
+        Some(&selector),
+    );
     let mut materialiser = Materialiser {
         context,
         caches,
@@ -74,7 +76,10 @@ pub(super) async fn run(
         memories: HashMap::new(),
         queue: Queue::new(),
     };
-    let pods = watch::dynamic(pods(&client, namespace.as_deref()), &format!("{INJECTED_LABEL}=true"));
+    let pods = watch::dynamic(
+        pods(&client, namespace.as_deref()),
+        &format!("{INJECTED_LABEL}=true"),
+    );
     materialiser.work(pods, secret_changes, drain).await;
 }
 
@@ -100,10 +105,15 @@ impl Materialiser {
         let mut draining = false;
         while !draining || !passes.is_empty() {
             while !draining && self.queue.running() < limit {
-                let Some(key) = self.queue.begin(Instant::now()) else { break };
+                let Some(key) = self.queue.begin(Instant::now()) else {
+                    break;
+                };
                 passes.push(self.begin(key));
             }
-            let wait = self.queue.next().filter(|_| !draining && self.queue.running() < limit);
+            let wait = self
+                .queue
+                .next()
+                .filter(|_| !draining && self.queue.running() < limit);
             tokio::select! {
                 () = &mut drain, if !draining => draining = true,
                 Some(change) = pods.next() => self.pod_changed(change),
@@ -162,7 +172,9 @@ impl Materialiser {
                     self.demand.remove(&key)
                 }
             }
-            Event::Delete(pod) => self.demand.remove(&(pod.namespace().unwrap_or_default(), pod.name_any())),
+            Event::Delete(pod) => self
+                .demand
+                .remove(&(pod.namespace().unwrap_or_default(), pod.name_any())),
             Event::Init => {
                 self.demand.begin_list();
                 Vec::new()
@@ -175,7 +187,10 @@ impl Materialiser {
     /// A Secret of ours was changed or deleted, by us or by others, or was found at start.
     fn secret_changed(&mut self, change: &Event<PartialObjectMeta<Secret>>) {
         if let Event::Apply(secret) | Event::Delete(secret) | Event::InitApply(secret) = change {
-            self.wake(vec![(secret.namespace().unwrap_or_default(), secret.name_any())]);
+            self.wake(vec![(
+                secret.namespace().unwrap_or_default(),
+                secret.name_any(),
+            )]);
         }
     }
 }
@@ -189,7 +204,10 @@ async fn sleep_until(moment: Option<Instant>) {
 
 /// Whether a pod runs or will run.
 fn is_live(pod: &DynamicObject) -> bool {
-    let ended = matches!(pod.data["status"]["phase"].as_str(), Some("Succeeded" | "Failed"));
+    let ended = matches!(
+        pod.data["status"]["phase"].as_str(),
+        Some("Succeeded" | "Failed")
+    );
     !ended
 }
 
@@ -210,7 +228,10 @@ fn wants(pod: &DynamicObject, keys: &KeyRing) -> Vec<Materialisation> {
 /// Whoever keeps the pod alive, or the pod itself: when the last owner goes, so does the Secret, even if
 /// latchkey is not there any more.
 fn owner(pod: &DynamicObject) -> Owner {
-    let controller = pod.owner_references().iter().find(|owner| owner.controller == Some(true));
+    let controller = pod
+        .owner_references()
+        .iter()
+        .find(|owner| owner.controller == Some(true));
     match controller {
         Some(owner) => Owner {
             api_version: owner.api_version.clone(),

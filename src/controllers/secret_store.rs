@@ -218,7 +218,7 @@ fn reconcile<K: StoreObject>(
         let subject = subject::<K>();
         let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
         let started = std::time::Instant::now();
-        let pass = AssertUnwindSafe(pass(&object, &worker))
+        let pass = AssertUnwindSafe(Box::pin(pass(&object, &worker)))
             .catch_unwind()
             .await;
         let result = pass.unwrap_or_else(|_| {

@@ -113,6 +113,7 @@ pub fn parse<'a>(
 ///
 /// A declaration is believed only if it reproduces a name that the pod uses: the annotations of a live
 /// pod can be edited, the names in its spec cannot.
+#[must_use]
 pub fn recorded(namespace: &str, pod: &Pod<'_>, keys: &KeyRing) -> Vec<Materialisation> {
     let used: BTreeSet<&str> = pod.uses().iter().map(|place| place.secret).collect();
     if pod.metadata.label(INJECTED_LABEL) != Some("true") {
@@ -176,9 +177,10 @@ fn declaration(
     }
     let errors = complaints.iter().any(|c| c.weight == Weight::Error);
     for complaint in &mut complaints {
-        complaint.field = match is_reference {
-            true => key.clone(),
-            false => format!("{key}, {}", complaint.field),
+        complaint.field = if is_reference {
+            key.clone()
+        } else {
+            format!("{key}, {}", complaint.field)
         };
     }
     if errors {

@@ -6,5 +6,6 @@ mod support;
 mod control_plane;
 mod external_secret;
 mod faults;
+mod pods;
 mod world;
 mod writes;

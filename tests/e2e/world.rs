@@ -20,7 +20,13 @@ pub(crate) const ORGANIZATION: &str = "acme";
 /// Administrator's token of the ESC server.
 pub(crate) const TOKEN: &str = "pul-e2e-0123456789";
 /// How long anything may take that latchkey does at once.
-const SOON: Duration = Duration::from_secs(30);
+pub(crate) const SOON: Duration = Duration::from_secs(30);
+
+/// latchkey's own namespace, and the role that the chart would install.
+const FURNITURE: &str = concat!(
+    "{apiVersion: v1, kind: Namespace, metadata: {name: latchkey-system}}\n---\n",
+    include_str!("../../manifests/webhooks/store-user.yaml"),
+);
 
 /// The processes.
 pub(crate) struct World {
@@ -41,6 +47,7 @@ pub(crate) async fn world() -> anyhow::Result<&'static World> {
 async fn start() -> anyhow::Result<World> {
     let plane = shared::control_plane().await?;
     let logs = plane.workdir().path();
+    plane.kubectl().apply(FURNITURE).await?;
     let esc = EscServer::start(logs, ORGANIZATION, TOKEN).await?;
     let options = RunOptions {
         esc_url: Some(esc.url()),

@@ -52,3 +52,16 @@ fn files(directory: &Path) -> Vec<PathBuf> {
 fn updating() -> bool {
     std::env::var(UPDATE).is_ok_and(|value| value == "1")
 }
+
+#[test]
+fn every_manifest_is_as_the_code_makes_it() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("manifests");
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_latchkey"));
+    command.args(["generate", "--dir"]).arg(directory);
+    if !updating() {
+        command.arg("--check");
+    }
+    let output = command.output().unwrap();
+    let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{complaint}");
+}

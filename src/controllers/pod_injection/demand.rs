@@ -61,11 +61,19 @@ impl Needed {
 
 impl Demand {
     /// Notes what a live pod waits for; answers the Secrets whose demand changed.
-    pub(super) fn apply(&mut self, pod: Key, waiting: &Waiting, wants: Vec<Materialisation>) -> Vec<Key> {
+    pub(super) fn apply(
+        &mut self,
+        pod: Key,
+        waiting: &Waiting,
+        wants: Vec<Materialisation>,
+    ) -> Vec<Key> {
         if let Some(relisted) = &mut self.relisted {
             relisted.insert(pod.clone());
         }
-        let names: Vec<Key> = wants.iter().map(|want| (pod.0.clone(), want.secret_name.clone())).collect();
+        let names: Vec<Key> = wants
+            .iter()
+            .map(|want| (pod.0.clone(), want.secret_name.clone()))
+            .collect();
         if self.pods.get(&pod) == Some(&names) {
             return Vec::new();
         }
@@ -108,7 +116,12 @@ impl Demand {
         let Some(relisted) = self.relisted.take() else {
             return Vec::new();
         };
-        let gone: Vec<Key> = self.pods.keys().filter(|pod| !relisted.contains(*pod)).cloned().collect();
+        let gone: Vec<Key> = self
+            .pods
+            .keys()
+            .filter(|pod| !relisted.contains(*pod))
+            .cloned()
+            .collect();
         gone.iter().flat_map(|pod| self.remove(pod)).collect()
     }
 
@@ -153,8 +166,14 @@ mod tests {
     #[test]
     fn a_secret_is_needed_while_one_pod_waits_for_it() {
         let mut demand = Demand::default();
-        assert_eq!(demand.apply(key("a"), &owner("1"), vec![wants("s")]), [key("s")]);
-        assert_eq!(demand.apply(key("b"), &owner("1"), vec![wants("s")]), [key("s")]);
+        assert_eq!(
+            demand.apply(key("a"), &owner("1"), vec![wants("s")]),
+            [key("s")]
+        );
+        assert_eq!(
+            demand.apply(key("b"), &owner("1"), vec![wants("s")]),
+            [key("s")]
+        );
         assert_eq!(demand.of(&key("s")).unwrap().owners(), [owner("1").owner]);
         demand.remove(&key("a"));
         assert!(demand.of(&key("s")).is_some());
@@ -166,7 +185,11 @@ mod tests {
     fn an_unchanged_pod_wakes_nothing() {
         let mut demand = Demand::default();
         demand.apply(key("a"), &owner("1"), vec![wants("s")]);
-        assert!(demand.apply(key("a"), &owner("1"), vec![wants("s")]).is_empty());
+        assert!(
+            demand
+                .apply(key("a"), &owner("1"), vec![wants("s")])
+                .is_empty()
+        );
     }
 
     #[test]

@@ -12,15 +12,17 @@ use kube::api::PartialObjectMeta;
 
 use super::demand::{Key, Needed};
 use super::plan::{self, Unneeded};
-use crate::cluster::authorize::Authorization;
+use crate::cluster::authorize::{StoreAccess, Verdict};
 use crate::cluster::events::Occurrence;
 use crate::cluster::request::Error;
 use crate::cluster::secret_object::Version;
 use crate::controllers::Context;
 use crate::controllers::caches::Caches;
-use crate::controllers::external_secret::{Fetched, Sources, fetch, rest_after_success, window_start};
+use crate::controllers::external_secret::{
+    Fetched, Sources, fetch, rest_after_success, window_start,
+};
 use crate::controllers::schedule::retry_wait;
-use crate::model::external_secret::ExternalSecret;
+use crate::model::external_secret::{ExternalSecret, stores_named};
 use crate::model::{complaint, hash};
 
 /// Field manager of materialised Secrets.
@@ -87,7 +89,9 @@ pub(super) async fn run(work: &Work, key: &Key) -> Ended {
                 ..work.memory.clone()
             }),
         },
-        Ok(Err(Failure::Cluster(error))) => tell(work, key, format!("failed to write the Secret: {error}")).await,
+        Ok(Err(Failure::Cluster(error))) => {
+            tell(work, key, format!("failed to write the Secret: {error}")).await
+        }
         Err(_) => {
             work.context.metrics.panicked("pod_injection");
             tell(work, key, "a panic; see latchkey's log".to_owned()).await
@@ -104,7 +108,10 @@ async fn pass(work: &Work, key: &Key) -> Result<Ended, Failure> {
     let now = work.context.now();
     let window = window_start(&spec, now);
     let once = spec.refresh.interval <= SignedDuration::ZERO;
-    let fresh = work.memory.refreshed_at.is_some_and(|at| once || at >= window);
+    let fresh = work
+        .memory
+        .refreshed_at
+        .is_some_and(|at| once || at >= window);
     if fresh && is_intact(work, needed) {
         return Ok(Ended {
             again: rest_after_success(&spec, now),
@@ -116,7 +123,11 @@ async fn pass(work: &Work, key: &Key) -> Result<Ended, Failure> {
     if let Some(trouble) = sources.trouble() {
         return Err(Failure::Told(trouble));
     }
-    let not_before = if once { now - SignedDuration::from_secs(30) } else { window };
+    let not_before = if once {
+        now - SignedDuration::from_secs(30)
+    } else {
+        window
+    };
     let fetched = fetch(&work.context, &spec, sources.stores(), not_before).await;
     let fetched = fetched.map_err(|failure| Failure::Told(failure.message()))?;
     let memory = write(work, key, needed, fetched, now).await?;
@@ -128,27 +139,59 @@ async fn pass(work: &Work, key: &Key) -> Result<Ended, Failure> {
 
 /// Whether the Secret is the very object that was last written or compared.
 fn is_intact(work: &Work, needed: &Needed) -> bool {
-    let present = work.target.as_ref().map(|target| (target.uid(), target.resource_version()));
+    let present = work
+        .target
+        .as_ref()
+        .map(|target| (target.uid(), target.resource_version()));
     work.memory.owners == needed.owners().len()
         && work.memory.verified.as_ref().is_some_and(|(version, _)| {
-            present == Some((Some(version.uid.clone()), Some(version.resource_version.clone())))
+            present
+                == Some((
+                    Some(version.uid.clone()),
+                    Some(version.resource_version.clone()),
+                ))
         })
 }
 
+/// The webhook asked this too, but it admits where nobody could answer, and permissions change.
 async fn authorise(work: &Work, key: &Key, needed: &Needed) -> Result<(), Failure> {
-    let stores = crate::model::external_secret::stores_named(&key.0, &needed.what.spec);
-    for store in stores {
-        let decision = work.context.authorizer.authorize(&key.0, &needed.what.account, &store).await;
-        match decision {
-            Ok(Authorization::Allowed) => {}
-            Ok(Authorization::Denied(why)) => return Err(Failure::Told(why)),
-            Err(error) => return Err(Failure::Told(format!("could not find out whether it is allowed: {error}"))),
+    for store in stores_named(&key.0, &needed.what.spec) {
+        let access = StoreAccess {
+            namespace: key.0.clone(),
+            account: needed.what.account.clone(),
+            kind: store.kind,
+            store: store.name,
+        };
+        let question = format!(
+            "whether service account {:?} may use {} {:?}",
+            access.account,
+            access.kind.as_str(),
+            access.store
+        );
+        match work.context.authorizer.may_use(&access).await {
+            Verdict::Allowed => {}
+            Verdict::Denied(why) => {
+                let text =
+                    format!("{question}: it may not; {why} grant the verb \"use\" on the store");
+                return Err(Failure::Told(text));
+            }
+            Verdict::Unknown(why) => {
+                return Err(Failure::Told(format!(
+                    "could not find out {question}: {why}"
+                )));
+            }
         }
     }
     Ok(())
 }
 
-async fn write(work: &Work, key: &Key, needed: &Needed, fetched: Fetched, now: Timestamp) -> Result<Memory, Failure> {
+async fn write(
+    work: &Work,
+    key: &Key,
+    needed: &Needed,
+    fetched: Fetched,
+    now: Timestamp,
+) -> Result<Memory, Failure> {
     let objects = &work.context.objects;
     let wanted = plan::desired(needed, fetched.data);
     let data_hash = hash::data(&wanted.data);
@@ -158,7 +201,11 @@ async fn write(work: &Work, key: &Key, needed: &Needed, fetched: Fetched, now: T
         owners: needed.owners().len(),
         ..Memory::default()
     };
-    let known = work.memory.verified.as_ref().filter(|(_, hash)| *hash == data_hash);
+    let known = work
+        .memory
+        .verified
+        .as_ref()
+        .filter(|(_, hash)| *hash == data_hash);
     if let Some((version, _)) = known.filter(|_| is_intact(work, needed)) {
         return Ok(remembered(version.clone()));
     }
@@ -211,8 +258,15 @@ async fn leave(work: &Work, key: &Key) -> Result<Ended, Failure> {
                 uid: target.uid().unwrap_or_default(),
                 resource_version: target.resource_version().unwrap_or_default(),
             };
-            work.context.objects.delete(&key.0, &key.1, &version).await?;
-            tracing::info!(namespace = key.0, name = key.1, "Deleted a Secret that no pod uses");
+            work.context
+                .objects
+                .delete(&key.0, &key.1, &version)
+                .await?;
+            tracing::info!(
+                namespace = key.0,
+                name = key.1,
+                "Deleted a Secret that no pod uses"
+            );
             Ok(Ended {
                 again: None,
                 memory: None,
@@ -226,8 +280,13 @@ async fn leave(work: &Work, key: &Key) -> Result<Ended, Failure> {
 async fn tell(work: &Work, key: &Key, message: String) -> Ended {
     let failures = work.memory.failures.saturating_add(1);
     if message != work.memory.told {
-        tracing::warn!(namespace = key.0, name = key.1, reason = message, "Failed to make a Secret for pods");
-        for needed in &work.needed {
+        tracing::warn!(
+            namespace = key.0,
+            name = key.1,
+            reason = message,
+            "Failed to make a Secret for pods"
+        );
+        if let Some(needed) = &work.needed {
             let note = format!("no Secret for alias {:?}: {message}", needed.what.alias);
             let occurrence = Occurrence::warning("InjectionFailed", note);
             for pod in needed.references(&key.0).into_iter().take(PODS_TOLD) {

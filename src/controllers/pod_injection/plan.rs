@@ -7,8 +7,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::demand::Needed;
 use crate::api::well_known::{
-    DATA_HASH_ANNOTATION, MATERIALISED_ACCOUNT_ANNOTATION, MATERIALISED_ALIAS_ANNOTATION, MATERIALISED_LABEL,
-    MATERIALISED_SPEC_ANNOTATION,
+    DATA_HASH_ANNOTATION, MATERIALISED_ACCOUNT_ANNOTATION, MATERIALISED_ALIAS_ANNOTATION,
+    MATERIALISED_LABEL, MATERIALISED_SPEC_ANNOTATION,
 };
 use crate::cluster::secret_object::Desired;
 use crate::controllers::schedule::until;
@@ -24,7 +24,10 @@ pub(super) fn desired(needed: &Needed, data: SecretMap) -> Desired {
     let what = &needed.what;
     let entry = |key: &str, value: &str| (key.to_owned(), value.to_owned());
     Desired {
-        labels: BTreeMap::from([entry(MANAGED_BY_LABEL, "latchkey"), entry(MATERIALISED_LABEL, "true")]),
+        labels: BTreeMap::from([
+            entry(MANAGED_BY_LABEL, "latchkey"),
+            entry(MATERIALISED_LABEL, "true"),
+        ]),
         annotations: BTreeMap::from([
             entry(DATA_HASH_ANNOTATION, &hash::data(&data)),
             entry(MATERIALISED_ACCOUNT_ANNOTATION, &what.account),
@@ -67,7 +70,10 @@ mod tests {
     #[test]
     fn an_unneeded_secret_stays_for_the_retention_and_no_longer() {
         let retain = SignedDuration::from_hours(1);
-        assert_eq!(unneeded(at(0), retain, at(600)), Unneeded::Keep(Duration::from_mins(50)));
+        assert_eq!(
+            unneeded(at(0), retain, at(600)),
+            Unneeded::Keep(Duration::from_mins(50))
+        );
         assert_eq!(unneeded(at(0), retain, at(3600)), Unneeded::Delete);
     }
 }

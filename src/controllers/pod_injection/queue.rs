@@ -61,7 +61,11 @@ impl<K: Clone + Eq + Hash + Ord> Queue<K> {
     /// The pass over `key` has ended; it is due again at `again`, or at once if it was woken meanwhile.
     pub(super) fn end(&mut self, key: K, again: Option<Instant>, now: Instant) {
         self.running.remove(&key);
-        let moment = if self.woken.remove(&key) { Some(now) } else { again };
+        let moment = if self.woken.remove(&key) {
+            Some(now)
+        } else {
+            again
+        };
         if let Some(moment) = moment {
             self.add(key, moment);
         }
@@ -97,7 +101,7 @@ mod tests {
         assert_eq!(queue.begin(now), Some("a"));
         queue.add("a", now);
         assert_eq!(queue.begin(now), None);
-        queue.end("a", Some(now + Duration::from_secs(60)), now);
+        queue.end("a", Some(now + Duration::from_mins(1)), now);
         assert_eq!(queue.begin(now), Some("a"));
         queue.end("a", None, now);
         assert_eq!((queue.next(), queue.running()), (None, 0));

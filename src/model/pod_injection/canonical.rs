@@ -76,6 +76,10 @@ pub(super) fn reduce(spec: &mut ExternalSecretSpec) {
     }
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the callers read better without borrowing a constant"
+)]
 fn drop_default<T: PartialEq>(field: &mut Option<T>, default: T) {
     if field.as_ref() == Some(&default) {
         *field = None;

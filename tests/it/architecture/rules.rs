@@ -273,7 +273,7 @@ fn careless(file: &SourceFile, report: &mut dyn FnMut(String)) {
     let spawns = names(&["tokio", "spawn"]);
     let accepts = matches!(
         module.as_slice(),
-        ["runtime", ..] | ["admission", "server", ..] | ["esc", "server", ..]
+        ["runtime", ..] | ["admission" | "esc", "server", ..]
     );
     if spawns && !accepts {
         report("tokio::spawn only in runtime and accept loops".to_owned());
