@@ -1,8 +1,50 @@
 //! Evaluation of environment definitions: pure, without I/O.
+//!
+//! A definition is parsed into expressions ([`ast`]), each evaluated at most once when it is needed
+//! ([`engine`]); imports are definitions evaluated the same way in one [`session`], which bounds
+//! depth, steps and output so that no document can exhaust the process. The rules are those of
+//! Pulumi ESC's evaluator (github.com/pulumi/esc, v0.25).
+
+mod access;
+mod ast;
+mod builtins;
+mod call;
+mod convert;
+mod crypt;
+mod decimal;
+mod edit;
+mod engine;
+mod envelope;
+mod exprs;
+mod interpolation;
+mod output;
+mod path;
+mod quote;
+mod render;
+mod scalar;
+mod session;
+mod source;
+mod suggest;
+mod validate;
+mod value;
+mod yaml;
+
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod tests_edit;
+#[cfg(test)]
+mod tests_prop;
 
 use std::collections::BTreeMap;
 
 use crate::secret::SecretBytes;
+
+pub use crypt::{decrypt_secrets, encrypt_secrets};
+pub use edit::{remove_property, set_property};
+pub use exprs::{Expr, ExprKind, expressions};
+pub use output::properties_to_json;
+pub use path::{Found, PropertyPath, Segment, lookup};
 
 /// A place in a document. Lines and columns count from 1, bytes from 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -136,4 +178,59 @@ pub struct Evaluation {
     pub properties: BTreeMap<String, Value>,
     /// What is wrong, in the order found.
     pub diagnostics: Vec<Diagnostic>,
+    /// Whether the root's own text is malformed (YAML or expression syntax), as opposed to errors
+    /// found while it was evaluated.
+    pub malformed: bool,
+}
+
+impl Evaluation {
+    /// Whether an error was found, so that the environment may not be opened or saved.
+    #[must_use]
+    pub fn has_errors(&self) -> bool {
+        self.diagnostics
+            .iter()
+            .any(|diagnostic| diagnostic.severity == Severity::Error)
+    }
+}
+
+/// Evaluates a definition.
+///
+/// `name` is `project/env` with the project `default` elided, or `<yaml>` for a text that is not
+/// stored. Errors become diagnostics; the values they concern are unknown, everything else is still
+/// evaluated. Without an error in `Mode::Open` nothing is unknown.
+pub fn evaluate(
+    name: &str,
+    text: &str,
+    decrypter: &dyn Decrypter,
+    loader: &dyn Loader,
+    caller: &Caller,
+    mode: Mode,
+) -> Evaluation {
+    if text.len() > session::MAX_DOCUMENT {
+        return Evaluation {
+            diagnostics: vec![Diagnostic {
+                severity: Severity::Error,
+                summary: "definition is too large".to_owned(),
+                path: String::new(),
+                range: None,
+            }],
+            malformed: true,
+            ..Evaluation::default()
+        };
+    }
+    let name = engine::identity(name);
+    let definition = ast::Definition::parse(name, text);
+    let malformed = definition.malformed();
+    let mut session = session::Session::new(loader, caller, mode);
+    let file = session.add_file(name, definition);
+    session
+        .imported
+        .insert(name.to_owned(), session::Imported::Evaluating);
+    let root = engine::Evaluator::new(&mut session, file, decrypter, None).run();
+    let properties = output::Export::new(&mut session).properties(&root);
+    Evaluation {
+        properties,
+        diagnostics: session.diagnostics,
+        malformed,
+    }
 }
