@@ -1,5 +1,6 @@
 //! Commands: wiring and offline tools.
 
+mod esc;
 mod generate;
 mod run;
 
@@ -19,6 +20,8 @@ struct Cli {
 enum Command {
     /// Runs the operator and the admission webhook
     Run(Box<run::Args>),
+    /// The embedded Pulumi-ESC-compatible store, and commands for its environments
+    Esc(esc::Args),
     /// Writes the manifests that are made from code
     Generate(generate::Args),
 }
@@ -35,6 +38,7 @@ pub fn main() -> ExitCode {
     let result = runtime.block_on(async {
         match cli.command {
             Command::Run(args) => run::run(*args).await,
+            Command::Esc(args) => esc::run(args).await,
             Command::Generate(args) => generate::run(&args),
         }
     });

@@ -254,5 +254,17 @@ pub fn ca_pem(bundle: &[u8]) -> Option<Vec<u8>> {
     STANDARD.decode(compact).ok().filter(|text| is_pem(text))
 }
 
+/// An error with its causes in one line.
+#[must_use]
+pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests;

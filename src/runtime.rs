@@ -38,6 +38,18 @@ pub struct Args {
     pub drain_timeout: u64,
 }
 
+impl Args {
+    /// No probes, and a drain of at most `drain`.
+    #[must_use]
+    pub fn without_probes(drain: Duration) -> Self {
+        Self {
+            metrics_addr: "0".to_owned(),
+            live_addr: "0".to_owned(),
+            drain_timeout: drain.as_secs(),
+        }
+    }
+}
+
 /// Why a process ends without having been asked to.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -131,7 +143,12 @@ impl Bound {
                 probes.push(admin::serve(admin.clone(), listener));
             }
         }
-        let probes = futures::future::join_all(probes).fuse();
+        let probes = async {
+            if probes.is_empty() {
+                std::future::pending::<()>().await;
+            }
+            futures::future::join_all(probes).await;
+        };
         let mut names: Vec<&'static str> = self.tasks.iter().map(|(name, _)| *name).collect();
         let mut tasks: FuturesUnordered<_> = self
             .tasks
@@ -164,7 +181,7 @@ impl Bound {
                     deadline = Some(tokio::time::Instant::now() + Duration::from_secs(self.drain_timeout));
                 }
                 () = expired => return Err(Error::Drain(self.drain_timeout, names.join(", "))),
-                _ = &mut probes => {
+                () = &mut probes => {
                     let reason = "the probe server stopped".to_owned();
                     return Err(Error::EndTask { task: "admin", reason });
                 }

@@ -52,6 +52,7 @@ struct Series {
     reconcile_seconds: HistogramVec,
     panics: IntCounterVec,
     webhook_requests: IntCounterVec,
+    esc_requests: IntCounterVec,
     webhook_seconds: HistogramVec,
     conditions: [GaugeVec; 3],
     durations: [GaugeVec; 3],
@@ -130,6 +131,11 @@ impl Metrics {
                 "controller_runtime_webhook_requests_total",
                 "Admission requests",
                 &["webhook", "code"],
+            ),
+            esc_requests: new.counter(
+                "latchkey_esc_requests_total",
+                "Requests of the embedded store",
+                &["operation", "status"],
             ),
             webhook_seconds: new
                 .histogram("controller_runtime_webhook_latency_seconds", &["webhook"]),
@@ -243,6 +249,14 @@ impl Metrics {
             .webhook_seconds
             .with_label_values(&[webhook])
             .observe(took.as_secs_f64());
+    }
+
+    /// The embedded store answered a request.
+    pub fn answered_esc(&self, operation: &str, status: u16) {
+        self.0
+            .esc_requests
+            .with_label_values(&[operation, &status.to_string()])
+            .inc();
     }
 
     /// All series in Prometheus' text format.

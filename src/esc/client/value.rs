@@ -200,6 +200,12 @@ impl Environment {
         })
     }
 
+    /// The environment as one object, without a copy.
+    #[must_use]
+    pub fn into_root(self) -> Value {
+        self.root
+    }
+
     /// The environment as one object.
     #[must_use]
     pub fn root(&self) -> &Value {
