@@ -122,7 +122,7 @@ impl SecretsClient for FakeClient {
 }
 
 fn block(store: &Store) -> Result<&FakeProvider, Error> {
-    let block = store.provider.fake.as_ref();
+    let block = store.provider.fake.as_deref();
     block.ok_or_else(|| invalid("spec.provider.fake is missing"))
 }
 

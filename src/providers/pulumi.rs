@@ -203,7 +203,7 @@ impl SecretsClient for PulumiClient {
 }
 
 fn block(store: &Store) -> Result<&PulumiProvider, Error> {
-    let block = store.provider.pulumi.as_ref();
+    let block = store.provider.pulumi.as_deref();
     block.ok_or_else(|| invalid("spec.provider.pulumi is missing"))
 }
 

@@ -11,6 +11,15 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
+/// A program that was waited for has ended instead.
+#[derive(Debug, thiserror::Error)]
+#[error("{name} ended with {status}; its last words:\n{tail}")]
+pub(crate) struct Ended {
+    name: String,
+    status: ExitStatus,
+    tail: String,
+}
+
 /// A running program whose output goes to a file.
 ///
 /// Dropping it ends the program: politely first if it was given a grace period. When our process ends
@@ -53,11 +62,14 @@ impl Daemon {
         &self.log
     }
 
-    /// Fails with the end of the log if the program has ended.
+    /// Fails with [`Ended`] if the program has ended, which [`super::wait::until`] takes for final.
     pub(crate) fn check_running(&mut self) -> anyhow::Result<()> {
         if let Some(status) = self.child.try_wait()? {
-            let tail = tail(&self.log, 30);
-            bail!("{} ended with {status}; its last words:\n{tail}", self.name);
+            bail!(Ended {
+                name: self.name.clone(),
+                status,
+                tail: tail(&self.log, 30),
+            });
         }
         Ok(())
     }

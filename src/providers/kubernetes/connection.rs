@@ -102,7 +102,7 @@ pub(super) async fn access(context: &ClientContext) -> Result<Access, Error> {
 }
 
 fn block(store: &Store) -> Result<&KubernetesProvider, Error> {
-    let block = store.provider.kubernetes.as_ref();
+    let block = store.provider.kubernetes.as_deref();
     block.ok_or_else(|| invalid("spec.provider.kubernetes is missing"))
 }
 
