@@ -21,7 +21,7 @@ enum Command {
     /// Runs the operator and the admission webhook
     Run(Box<run::Args>),
     /// The embedded Pulumi-ESC-compatible store, and commands for its environments
-    Esc(esc::Args),
+    Esc(Box<esc::Args>),
     /// Writes the manifests that are made from code
     Generate(generate::Args),
 }
@@ -38,7 +38,7 @@ pub fn main() -> ExitCode {
     let result = runtime.block_on(async {
         match cli.command {
             Command::Run(args) => run::run(*args).await,
-            Command::Esc(args) => esc::run(args).await,
+            Command::Esc(args) => esc::run(*args).await,
             Command::Generate(args) => generate::run(&args),
         }
     });

@@ -40,8 +40,8 @@ fn crds_are_the_same_once_read_back() {
 
 fn files(directory: &Path) -> Vec<PathBuf> {
     fs::read_dir(directory)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
+        .expect("the directory can be listed")
+        .map(|entry| entry.expect("its entries can be read").path())
         .collect()
 }
 
