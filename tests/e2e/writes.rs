@@ -10,7 +10,7 @@ use crate::support::metrics::{
     EXTERNAL_SECRET_STATUS, EXTERNAL_SECRETS, Resource, SECRETS, Samples,
 };
 use crate::support::wait;
-use crate::world::{ORGANIZATION, TOKEN};
+use crate::world::{FURNITURE, ORGANIZATION, TOKEN};
 
 const OBJECTS: u64 = 100;
 const REFRESHES: u64 = 3;
@@ -98,6 +98,7 @@ async fn a_first_sync_costs_two_writes_and_an_unchanged_refresh_none() -> anyhow
     // A control plane of its own: nobody else may write while we count.
     let plane = ControlPlane::start(Options::default()).await?;
     plane.install_crds().await?;
+    plane.kubectl().apply(FURNITURE).await?;
     let logs = plane.workdir().path();
     let esc = EscServer::start(logs, ORGANIZATION, TOKEN).await?;
     esc.env(&["init", &format!("{ORGANIZATION}/count/dev")], "")

@@ -1,7 +1,12 @@
 //! Integration tests that need no cluster.
 
+#[path = "../support.rs"]
+mod support;
+
 #[cfg(test)]
 mod architecture;
+#[cfg(test)]
+mod esc_server;
 mod generated;
 #[cfg(test)]
 mod provider_contract;

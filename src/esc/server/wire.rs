@@ -99,12 +99,13 @@ pub(super) fn diagnostics(diagnostics: &[Diagnostic]) -> Json {
     diagnostics.iter().map(one).collect()
 }
 
+/// The name is there even if it is empty: Pulumi's Python client refuses a range without one.
 fn range(range: &Range) -> Json {
-    let mut json = json!({"begin": position(range.begin), "end": position(range.end)});
-    if !range.environment.is_empty() {
-        json["environment"] = json!(range.environment);
-    }
-    json
+    json!({
+        "environment": range.environment,
+        "begin": position(range.begin),
+        "end": position(range.end),
+    })
 }
 
 fn position(position: Position) -> Json {

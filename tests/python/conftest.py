@@ -1,0 +1,68 @@
+"""Servers of latchkey for the clients under test."""
+
+import os
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+
+import pytest
+
+ORGANIZATION = "acme"
+TOKEN = "pul-foreign-0123456789"
+
+
+class Server:
+    """A running `latchkey esc serve`."""
+
+    def __init__(self, url):
+        self.url = url
+        self.organization = ORGANIZATION
+        self.token = TOKEN
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+@pytest.fixture(scope="session")
+def esc(tmp_path_factory):
+    """The embedded store, ended when the tests are."""
+    folder = tmp_path_factory.mktemp("esc")
+    port = free_port()
+    log = folder / "log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [
+                os.environ["LATCHKEY"], "esc", "serve",
+                "--organization", ORGANIZATION,
+                "--addr", f"127.0.0.1:{port}",
+                "--data-dir", str(folder / "data"),
+            ],
+            env={**os.environ, "LATCHKEY_ESC_TOKEN": TOKEN},
+            stdout=output,
+            stderr=output,
+        )
+    try:
+        url = f"http://127.0.0.1:{port}"
+        wait_until_answering(process, url, log)
+        yield Server(url)
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+def wait_until_answering(process, url, log):
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            break
+        try:
+            urllib.request.urlopen(f"{url}/healthz", timeout=5).close()
+            return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.05)
+    raise RuntimeError(f"the store did not answer; it said:\n{log.read_text()}")
