@@ -148,6 +148,12 @@ impl Visit {
             "latchkey.dev/managed",
         ];
         self.run(&materialised)?;
+        for (kind, name) in [
+            ("rolebinding", crate::pod::BINDING),
+            ("clusterrole", "latchkey-store-user"),
+        ] {
+            self.run(&["delete", kind, name, "-n", "default", "--ignore-not-found"])?;
+        }
         for webhook in self.run(&["get", WEBHOOKS, "-o", "name"])?.lines() {
             if webhook.contains("latchkey") && !self.webhooks_before.contains(webhook) {
                 self.run(&["delete", webhook])?;

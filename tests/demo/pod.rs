@@ -13,6 +13,8 @@ use crate::support::{repository, wait};
 /// The name by which the pod's author refers to the secret.
 const ALIAS: &str = "app";
 const NAME: &str = "hello-server";
+/// Lets the pod's account use the stores; its name is unlikely to be taken in a cluster of yours.
+pub(crate) const BINDING: &str = "latchkey-demo-store-users";
 /// Time for the API server to take notice of a new webhook, and for the Secret to be made.
 const SOON: Duration = Duration::from_secs(20);
 /// Time for the pod to be scheduled, started and probed.
@@ -26,6 +28,13 @@ pub(crate) async fn inject(stage: &Stage) -> anyhow::Result<String> {
         .to_str()
         .context("the checkout's path must be UTF-8")?;
     let kubectl = stage.cluster().kubectl();
+    progress::show("Whoever may use a store says so once, for each namespace or account:");
+    let permit = format!(
+        "create rolebinding {BINDING} -n default --clusterrole=latchkey-store-user \
+         --serviceaccount=default:default"
+    );
+    progress::command(format!("kubectl {permit}"));
+    kubectl.run(permit.split(' ')).await?;
     // A webhook that was registered a moment ago may not be called yet.
     let rehearsal = wait::until("the webhook", SOON, async || {
         let create = ["create", "-f", manifest, "--dry-run=server", "-o", "json"];

@@ -30,8 +30,8 @@ values:
 const SECRET: &str = "esc-secret-store";
 /// Time for the first sync, which waits for no interval.
 const SYNC_WITHIN: Duration = Duration::from_secs(30);
-/// The example's refresh interval, and one second for the refresh itself.
-const FOLLOW_WITHIN: Duration = Duration::from_secs(11);
+/// The example's refresh interval, and as much again for a machine that is busy.
+const FOLLOW_WITHIN: Duration = Duration::from_secs(20);
 
 /// The two manifests of the article.
 pub(crate) fn example() -> PathBuf {
@@ -62,6 +62,9 @@ impl Stage {
                 format!("{{apiVersion: v1, kind: Namespace, metadata: {{name: {namespace}}}}}");
             kubectl.apply(&object).await?;
         }
+        kubectl
+            .apply(include_str!("../../manifests/webhooks/store-user.yaml"))
+            .await?;
         let secret = serde_json::json!({
             "apiVersion": "v1",
             "kind": "Secret",
