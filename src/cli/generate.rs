@@ -1,8 +1,9 @@
-//! `latchkey generate`: manifests that are made from code.
+//! `latchkey generate`: manifests and the reference of commands, which are made from code.
 
 use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
+use clap::CommandFactory as _;
 
 /// Flags of `latchkey generate`.
 #[derive(Debug, clap::Args)]
@@ -50,5 +51,10 @@ fn manifests() -> Vec<(PathBuf, String)> {
     let webhooks = webhooks
         .into_iter()
         .map(|(name, text)| (PathBuf::from("webhooks").join(name), text));
-    crds.chain(webhooks).collect()
+    let commands = clap_markdown::MarkdownOptions::new()
+        .title("latchkey's commands".to_owned())
+        .show_footer(false);
+    let commands = clap_markdown::help_markdown_command_custom(&super::Cli::command(), &commands);
+    let reference = (PathBuf::from("COMMANDS.md"), commands);
+    crds.chain(webhooks).chain([reference]).collect()
 }
