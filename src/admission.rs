@@ -11,6 +11,7 @@ pub mod registration;
 mod review;
 mod server;
 mod targets;
+mod templates;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

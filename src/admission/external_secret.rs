@@ -8,6 +8,7 @@ use crate::model::complaint::{Complaint, Weight, join};
 use crate::model::external_secret::ExternalSecret;
 
 use super::review::{Answer, Operation, Request};
+use super::templates;
 
 /// An ExternalSecret, as far as it matters here.
 #[derive(Deserialize)]
@@ -62,7 +63,8 @@ fn complaints(request: &Request<'_, Object>, object: &Object) -> Vec<Complaint> 
         Ok(spec) => spec,
         Err(error) => return vec![Complaint::error("spec", error.to_string())],
     };
-    ExternalSecret::parse(request.namespace(), name, &spec)
-        .err()
-        .unwrap_or_default()
+    match ExternalSecret::parse(request.namespace(), name, &spec) {
+        Ok(spec) => templates::complaints(&spec),
+        Err(complaints) => complaints,
+    }
 }

@@ -40,6 +40,8 @@ pub struct Desired {
     pub annotations: BTreeMap<String, String>,
     /// Owners.
     pub owners: Vec<Owner>,
+    /// Finalizers.
+    pub finalizers: Vec<String>,
     /// Type; `None` keeps what is there.
     pub type_: Option<String>,
     /// Whether the API server refuses changes of the data.
@@ -56,6 +58,7 @@ impl Desired {
             labels: self.labels.clone(),
             annotations: self.annotations.clone(),
             owners: self.owners.clone(),
+            finalizers: self.finalizers.clone(),
             type_: self.type_.clone(),
             immutable: self.immutable,
             data: self.data.duplicate(),
@@ -239,6 +242,7 @@ fn stored(mut raw: Secret) -> Stored {
         labels: raw.labels().clone(),
         annotations: raw.annotations().clone(),
         owners: raw.owner_references().iter().map(owner).collect(),
+        finalizers: raw.finalizers().to_vec(),
         type_: raw.type_.clone(),
         immutable: raw.immutable.unwrap_or(false),
         data: data
@@ -260,6 +264,8 @@ fn fill(secret: &mut Secret, desired: &Desired) {
     secret.metadata.annotations = present(&desired.annotations);
     let owners: Vec<OwnerReference> = desired.owners.iter().map(owner_reference).collect();
     secret.metadata.owner_references = (!owners.is_empty()).then_some(owners);
+    let finalizers = desired.finalizers.clone();
+    secret.metadata.finalizers = (!finalizers.is_empty()).then_some(finalizers);
     if let Some(type_) = &desired.type_ {
         secret.type_ = Some(type_.clone());
     }

@@ -10,6 +10,7 @@ mod memory;
 mod observe;
 mod orphans;
 mod plan;
+mod render;
 mod status;
 mod triggers;
 

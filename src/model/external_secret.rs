@@ -1,6 +1,7 @@
 //! An `ExternalSecret`, checked and with its defaults filled in.
 
 mod entry;
+mod template;
 #[cfg(test)]
 mod tests;
 
@@ -15,6 +16,7 @@ use crate::model::duration;
 use crate::model::secret_store::StoreId;
 
 pub use entry::{Entry, Source};
+pub use template::{Keys, Origin, Place, Template, TemplateSource};
 
 /// Interval of an object that names none.
 const DEFAULT_INTERVAL: SignedDuration = SignedDuration::from_hours(1);
@@ -54,6 +56,8 @@ pub struct Target {
     pub deletion: DeletionPolicy,
     /// Whether its data is written once.
     pub immutable: bool,
+    /// How it is made from the fetched values, if not of them as they are.
+    pub template: Option<Template>,
 }
 
 impl ExternalSecret {
@@ -177,12 +181,8 @@ fn parse_target(
         )),
         _ => {}
     }
-    if target.template.is_some() {
-        complaints.push(Complaint::unserved(
-            "spec.target.template",
-            "templates are not served yet; nothing is written, so that no Secret holds unrendered data",
-        ));
-    }
+    let template = target.template.as_ref();
+    let template = template.map(|template| Template::parse(template, complaints));
     if target.manifest.is_some() {
         complaints.push(Complaint::unserved(
             "spec.target.manifest",
@@ -198,6 +198,7 @@ fn parse_target(
         creation,
         deletion,
         immutable: target.immutable.unwrap_or(false),
+        template,
     }
 }
 

@@ -258,7 +258,7 @@ spec:
 }
 
 #[tokio::test]
-async fn a_template_is_told_to_wait_and_nothing_is_written() -> anyhow::Result<()> {
+async fn a_template_that_fails_is_told_by_key_and_the_secret_stays() -> anyhow::Result<()> {
     let world = world().await?;
     world
         .run("template", async |place| {
@@ -266,7 +266,7 @@ async fn a_template_is_told_to_wait_and_nothing_is_written() -> anyhow::Result<(
             place
                 .apply(&object("app").replace(
                     "spec:\n",
-                    "spec:\n  target: {template: {data: {a: '{{ .hello }}'}}}\n",
+                    "spec:\n  target: {template: {data: {a: '{{ .nothing }}'}}}\n",
                 ))
                 .await?;
             place
@@ -274,7 +274,7 @@ async fn a_template_is_told_to_wait_and_nothing_is_written() -> anyhow::Result<(
                     "ExternalSecret",
                     "app",
                     "False",
-                    "spec.target.template: templates are not served yet",
+                    "could not apply template: unable to execute template at key a: ",
                 )
                 .await?;
             unchanged(place, &version).await

@@ -9,10 +9,11 @@ use kube::api::ObjectMeta;
 use super::fetch::{Fetched, fetch};
 use super::memory::Verified;
 use super::observe::Snapshot;
-use super::plan::{Existing, Failure, Object, Write, plan_write};
+use super::plan::{Content, Dress, Existing, Failure, Object, Write, plan_write};
+use super::render::content;
 use super::status::{self, Outcome};
 use crate::api::v1::CreationPolicy;
-use crate::api::well_known::DATA_HASH_ANNOTATION;
+use crate::api::well_known::{DATA_HASH_ANNOTATION, MANAGED_LABEL};
 use crate::cluster::events::Occurrence;
 use crate::cluster::request::Error;
 use crate::cluster::secret_object::{Stored, Version};
@@ -44,8 +45,13 @@ pub(super) async fn refresh(
     let Ok(spec) = &snapshot.parsed else {
         return Ended::Failed(Failure::lasting("the ExternalSecret cannot be served", ""));
     };
-    match fetch(context, spec, snapshot.sources.stores(), not_before).await {
-        Ok(fetched) => write(context, snapshot, spec, metadata, fetched).await,
+    let mut fetched = match fetch(context, spec, snapshot.sources.stores(), not_before).await {
+        Ok(fetched) => fetched,
+        Err(failure) => return Ended::Failed(failure),
+    };
+    let data = std::mem::take(&mut fetched.data);
+    match content(context, spec, data).await {
+        Ok(content) => write(context, snapshot, spec, metadata, &fetched, content).await,
         Err(failure) => Ended::Failed(failure),
     }
 }
@@ -55,10 +61,11 @@ async fn write(
     snapshot: &Snapshot,
     spec: &ExternalSecret,
     metadata: &ObjectMeta,
-    fetched: Fetched,
+    fetched: &Fetched,
+    content: Content,
 ) -> Ended {
-    let skipped = skipped_event(context, snapshot, &fetched);
-    if is_unchanged(context, snapshot, &fetched.data) {
+    let skipped = skipped_event(context, snapshot, fetched);
+    if is_unchanged(context, snapshot, &content) {
         return synced(
             snapshot,
             status::SECRET_SYNCED,
@@ -67,7 +74,7 @@ async fn write(
             skipped,
         );
     }
-    if fetched.data.is_empty() && fetched.found_nothing {
+    if content.is_empty_at_stores && fetched.found_nothing {
         return synced(
             snapshot,
             status::SECRET_SYNCED,
@@ -76,7 +83,7 @@ async fn write(
             skipped,
         );
     }
-    match write_secret(context, snapshot, spec, metadata, fetched.data).await {
+    match write_secret(context, snapshot, spec, metadata, content).await {
         Ok(Ok(written)) => {
             let told = written.occurrence.or(skipped);
             synced(
@@ -95,7 +102,7 @@ async fn write(
 
 /// Whether the very Secret that was last written or compared holds this data still, and the object is
 /// the one it was made from. Then nothing has to be read.
-fn is_unchanged(context: &Context, snapshot: &Snapshot, data: &SecretMap) -> bool {
+fn is_unchanged(context: &Context, snapshot: &Snapshot, content: &Content) -> bool {
     let memory = context.memories.recall(&snapshot.key);
     memory
         .verified
@@ -103,7 +110,8 @@ fn is_unchanged(context: &Context, snapshot: &Snapshot, data: &SecretMap) -> boo
         .is_some_and(|(verified, target)| {
             verified.version == target.version
                 && verified.synced_version == snapshot.version
-                && verified.data_hash == hash::data(data)
+                && verified.dress == content.dress
+                && verified.data_hash == hash::data(&content.data)
         })
 }
 
@@ -119,7 +127,7 @@ async fn write_secret(
     snapshot: &Snapshot,
     spec: &ExternalSecret,
     metadata: &ObjectMeta,
-    data: SecretMap,
+    content: Content,
 ) -> Result<Result<Written, Failure>, Error> {
     let (namespace, name) = (&spec.namespace, &spec.target.name);
     let manager = hash::field_manager(&spec.name);
@@ -127,14 +135,20 @@ async fn write_secret(
     let unknown = snapshot.target().is_none();
     let optimistic = unknown && spec.target.creation != CreationPolicy::Merge;
     if optimistic {
-        match plan_write(&object, data.duplicate(), None, context.consent) {
+        match plan_write(&object, content.duplicate(), None, context.consent) {
             Ok(Write::Create(desired)) => match context
                 .objects
                 .create(namespace, name, &manager, &desired)
                 .await
             {
                 Ok(version) => {
-                    remember(context, snapshot, version, hash::data(&desired.data));
+                    remember(
+                        context,
+                        snapshot,
+                        version,
+                        hash::data(&desired.data),
+                        content.dress.clone(),
+                    );
                     return Ok(Ok(changed(Occurrence::normal("Created", "secret created"))));
                 }
                 Err(error) if error.is_conflict() => {}
@@ -149,9 +163,10 @@ async fn write_secret(
     }
     let stored = context.objects.read(namespace, name).await?;
     let existing = stored.as_ref().map(|stored| existing(stored, &manager));
-    let planned = plan_write(&object, data, existing.as_ref(), context.consent);
+    let dress = content.dress.clone();
+    let planned = plan_write(&object, content, existing.as_ref(), context.consent);
     drop(existing);
-    perform(context, snapshot, spec, &manager, stored, planned).await
+    perform(context, snapshot, spec, &manager, stored, planned, dress).await
 }
 
 async fn perform(
@@ -161,6 +176,7 @@ async fn perform(
     manager: &str,
     stored: Option<Stored>,
     planned: Result<Write, Failure>,
+    dress: Option<Dress>,
 ) -> Result<Result<Written, Failure>, Error> {
     let (namespace, name) = (&spec.namespace, &spec.target.name);
     let written = match (planned, stored) {
@@ -170,12 +186,12 @@ async fn perform(
                 .objects
                 .create(namespace, name, manager, &desired)
                 .await?;
-            remember(context, snapshot, version, hash::data(&desired.data));
+            remember(context, snapshot, version, hash::data(&desired.data), dress);
             changed(Occurrence::normal("Created", "secret created"))
         }
         (Ok(Write::Replace(desired)), Some(stored)) => {
             let version = context.objects.replace(stored, manager, &desired).await?;
-            remember(context, snapshot, version, hash::data(&desired.data));
+            remember(context, snapshot, version, hash::data(&desired.data), dress);
             changed(Occurrence::normal("Updated", "secret updated"))
         }
         (Ok(Write::Delete(version)), _) => {
@@ -193,7 +209,7 @@ async fn perform(
         (Ok(Write::Nothing(reason, message)), stored) => {
             if let Some(stored) = stored {
                 let hash = hash::data(&stored.content.data);
-                remember(context, snapshot, version_of(&stored), hash);
+                remember(context, snapshot, version_of(&stored), hash, dress);
             }
             nothing(reason, message)
         }
@@ -221,19 +237,25 @@ pub(super) async fn verify(
     else {
         return Ok(false);
     };
+    let needs_no_write = || {
+        let content = Content::plain(stored.content.data.duplicate());
+        let existing = existing(&stored, &hash::field_manager(&spec.name));
+        let planned = plan_write(
+            &object(snapshot, spec, metadata),
+            content,
+            Some(&existing),
+            context.consent,
+        );
+        matches!(planned, Ok(Write::Nothing(..)))
+    };
     let present = hash::data(&stored.content.data);
-    let manager = hash::field_manager(&spec.name);
-    let data = stored.content.data.duplicate();
-    let planned = plan_write(
-        &object(snapshot, spec, metadata),
-        data,
-        Some(&existing(&stored, &manager)),
-        context.consent,
-    );
-    let intact = stored.content.annotations.get(DATA_HASH_ANNOTATION) == Some(&present)
-        && matches!(planned, Ok(Write::Nothing(..)));
+    let labels = &stored.content.labels;
+    let marked = labels.get(MANAGED_LABEL).is_some_and(|value| value == "true")
+        && stored.content.annotations.get(DATA_HASH_ANNOTATION) == Some(&present);
+    // What a template makes of the metadata is not known without the values.
+    let intact = marked && (spec.target.template.is_some() || needs_no_write());
     if intact {
-        remember(context, snapshot, version_of(&stored), present);
+        remember(context, snapshot, version_of(&stored), present, None);
     }
     Ok(intact)
 }
@@ -267,10 +289,17 @@ fn version_of(stored: &Stored) -> Version {
     }
 }
 
-fn remember(context: &Context, snapshot: &Snapshot, version: Version, data_hash: String) {
+fn remember(
+    context: &Context,
+    snapshot: &Snapshot,
+    version: Version,
+    data_hash: String,
+    dress: Option<Dress>,
+) {
     let verified = Verified {
         version,
         data_hash,
+        dress,
         synced_version: snapshot.version.clone(),
     };
     context

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use crate::api::v1::ExternalSecretStatus;
 use crate::cluster::secret_object::Version;
+use crate::controllers::external_secret::plan::Dress;
 
 /// What the last passes over one object found.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -37,6 +38,8 @@ pub(crate) struct Verified {
     pub version: Version,
     /// Hash of its data.
     pub data_hash: String,
+    /// What a template made of its metadata.
+    pub dress: Option<Dress>,
     /// The object's resource version string it was made from.
     pub synced_version: String,
 }

@@ -3,6 +3,8 @@
 mod step;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_template;
 mod write;
 
 pub(super) use step::{Observed, Step, TargetState, next_step};
@@ -10,6 +12,7 @@ pub(in crate::controllers) use step::{
     StoreState, rest_after_success, store_trouble, window_start,
 };
 pub(crate) use write::Consent;
+pub(in crate::controllers) use write::{Content, Dress};
 pub(super) use write::{Existing, Object, Write, plan_write};
 
 /// Why the Secret could not be made, as the user reads it.

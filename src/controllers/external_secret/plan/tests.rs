@@ -29,7 +29,7 @@ fn at(seconds: i64) -> Timestamp {
     clippy::needless_pass_by_value,
     reason = "every caller makes the value in place"
 )]
-fn spec(changes: Value) -> ExternalSecret {
+pub(super) fn spec(changes: Value) -> ExternalSecret {
     let mut spec = json!({
         "refreshInterval": "1h",
         "secretStoreRef": {"name": "s"},
@@ -42,14 +42,14 @@ fn spec(changes: Value) -> ExternalSecret {
     ExternalSecret::parse("team", "app", &spec).unwrap()
 }
 
-fn data(entries: &[(&str, &str)]) -> SecretMap {
+pub(super) fn data(entries: &[(&str, &str)]) -> SecretMap {
     entries
         .iter()
         .map(|(key, value)| ((*key).to_owned(), SecretBytes::from(*value)))
         .collect()
 }
 
-fn strings(entries: &[(&str, &str)]) -> BTreeMap<String, String> {
+pub(super) fn strings(entries: &[(&str, &str)]) -> BTreeMap<String, String> {
     entries
         .iter()
         .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
@@ -97,6 +97,7 @@ impl World {
                 verified: Some(Verified {
                     version: version("7"),
                     data_hash: hash,
+                    dress: None,
                     synced_version: "1-a".to_owned(),
                 }),
                 ..Memory::default()
@@ -332,9 +333,9 @@ fn a_wrong_object_is_refused_with_every_complaint() {
 
 // === What to write ===
 
-fn plan_with(
+pub(super) fn plan_with(
     spec: &ExternalSecret,
-    values: SecretMap,
+    content: Content,
     secret: Option<(&Desired, Managed)>,
     consent: Consent,
 ) -> Result<Write, Failure> {
@@ -354,7 +355,7 @@ fn plan_with(
         content,
         managed,
     });
-    plan_write(&object, values, existing.as_ref(), consent)
+    plan_write(&object, content, existing.as_ref(), consent)
 }
 
 fn plan(
@@ -364,7 +365,7 @@ fn plan(
 ) -> Result<Write, Failure> {
     plan_with(
         spec,
-        values,
+        Content::plain(values),
         secret.map(|content| (content, Managed::default())),
         Consent::Asked,
     )
@@ -464,7 +465,7 @@ fn owner_and_orphan_rebuild_the_data_and_merge_keeps_foreign_keys() {
         };
         let write = plan_with(
             &spec,
-            data(&[("k", "v")]),
+            Content::plain(data(&[("k", "v")])),
             Some((&secret, managed)),
             Consent::Asked,
         );
@@ -527,7 +528,7 @@ fn a_secret_that_nobody_owns_is_taken_over_only_with_consent() {
 
     let given = plan_with(
         &spec,
-        data(&[("k", "v")]),
+        Content::plain(data(&[("k", "v")])),
         Some((&theirs, Managed::default())),
         Consent::Given,
     );
@@ -556,7 +557,7 @@ fn a_secret_of_eso_is_taken_over_without_a_write() {
     };
     let write = plan_with(
         &spec,
-        data(&[("k", "v")]),
+        Content::plain(data(&[("k", "v")])),
         Some((&eso, managed)),
         Consent::Asked,
     )

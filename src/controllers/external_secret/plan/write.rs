@@ -25,6 +25,50 @@ pub(in crate::controllers::external_secret) struct Object<'a> {
     pub annotations: &'a BTreeMap<String, String>,
 }
 
+/// What is to be in the Secret.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(in crate::controllers) struct Content {
+    /// The values.
+    pub data: SecretMap,
+    /// Whether the stores gave nothing at all, which deletionPolicy decides on.
+    pub is_empty_at_stores: bool,
+    /// What a template makes of the rest of the object; without one, it follows the ExternalSecret.
+    pub dress: Option<Dress>,
+}
+
+/// What a template makes of a Secret besides its data.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(in crate::controllers) struct Dress {
+    /// Type, if the template names one.
+    pub type_: Option<String>,
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
+    /// Annotations.
+    pub annotations: BTreeMap<String, String>,
+    /// Finalizers to add.
+    pub finalizers: Vec<String>,
+}
+
+impl Content {
+    /// Values as they came from the stores.
+    pub(in crate::controllers) fn plain(data: SecretMap) -> Self {
+        Self {
+            is_empty_at_stores: data.is_empty(),
+            data,
+            dress: None,
+        }
+    }
+
+    /// A second copy, values included.
+    pub(in crate::controllers) fn duplicate(&self) -> Self {
+        Self {
+            data: self.data.duplicate(),
+            is_empty_at_stores: self.is_empty_at_stores,
+            dress: self.dress.clone(),
+        }
+    }
+}
+
 /// The Secret that stands under the target's name.
 pub(in crate::controllers::external_secret) struct Existing<'a> {
     /// Identity and version.
@@ -58,15 +102,15 @@ pub(in crate::controllers::external_secret) enum Write {
     Delete(Version),
 }
 
-/// Decides on the write that brings `data` into the Secret.
+/// Decides on the write that brings `content` into the Secret.
 pub(in crate::controllers::external_secret) fn plan_write(
     object: &Object<'_>,
-    data: SecretMap,
+    content: Content,
     existing: Option<&Existing<'_>>,
     consent: Consent,
 ) -> Result<Write, Failure> {
     let target = &object.spec.target;
-    if data.is_empty() && target.deletion != DeletionPolicy::Merge {
+    if content.is_empty_at_stores && target.deletion != DeletionPolicy::Merge {
         return Ok(without_data(object, existing));
     }
     if target.creation == CreationPolicy::None {
@@ -76,11 +120,11 @@ pub(in crate::controllers::external_secret) fn plan_write(
         return Ok(if target.creation == CreationPolicy::Merge {
             Write::Nothing(status::SECRET_MISSING, status::NOT_CREATED)
         } else {
-            Write::Create(desired(object, data, None))
+            Write::Create(desired(object, content, None))
         });
     };
     refuse_foreign(object, existing, consent)?;
-    let wanted = desired(object, data, Some(existing));
+    let wanted = desired(object, content, Some(existing));
     if wanted == *existing.content {
         return Ok(Write::Nothing(status::SECRET_SYNCED, status::SYNCED));
     }
@@ -183,7 +227,7 @@ fn refuse_foreign(
 }
 
 /// The Secret as it should be, built on what exists (ESO 2.9.0, `mutationFunc`).
-fn desired(object: &Object<'_>, data: SecretMap, existing: Option<&Existing<'_>>) -> Desired {
+fn desired(object: &Object<'_>, content: Content, existing: Option<&Existing<'_>>) -> Desired {
     let spec = object.spec;
     let mut wanted =
         existing.map_or_else(Desired::default, |existing| existing.content.duplicate());
@@ -199,9 +243,14 @@ fn desired(object: &Object<'_>, data: SecretMap, existing: Option<&Existing<'_>>
                 .annotations
                 .retain(|key, _| !stale(key, &managed.annotations));
         }
-        wanted.labels.extend(inherited(object.labels));
-        wanted.annotations.extend(inherited(object.annotations));
-        wanted.data = merged_data(&spec.target, data, existing);
+        match content.dress {
+            Some(dress) => put_on(&mut wanted, dress),
+            None => {
+                wanted.labels.extend(inherited(object.labels));
+                wanted.annotations.extend(inherited(object.annotations));
+            }
+        }
+        wanted.data = merged_data(&spec.target, content.data, existing);
     }
     set_ownership(&mut wanted, object);
     wanted
@@ -229,6 +278,19 @@ fn is_of_object_alone(key: &str) -> bool {
             | "argocd.argoproj.io/tracking-id"
             | ADOPT_ANNOTATION
     )
+}
+
+fn put_on(wanted: &mut Desired, dress: Dress) {
+    wanted.labels.extend(dress.labels);
+    wanted.annotations.extend(dress.annotations);
+    for finalizer in dress.finalizers {
+        if !wanted.finalizers.contains(&finalizer) {
+            wanted.finalizers.push(finalizer);
+        }
+    }
+    if dress.type_.is_some() {
+        wanted.type_ = dress.type_;
+    }
 }
 
 fn merged_data(target: &Target, data: SecretMap, existing: Option<&Existing<'_>>) -> SecretMap {
