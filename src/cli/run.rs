@@ -14,7 +14,6 @@ use crate::cluster::authorize::{Authorizer, KubeAccessReviews, StoreAuthorizer, 
 use crate::cluster::injection_key;
 use crate::model::pod_injection::KeyRing;
 use crate::runtime::{self, Bound};
-use crate::secret::SecretBytes;
 use crate::telemetry::log;
 use crate::telemetry::metrics::Metrics;
 
@@ -127,9 +126,7 @@ fn authorizer(mode: Authorization, client: &Client, belief: Duration) -> Arc<dyn
 
 /// The keys under which names are made; the first replica makes them.
 async fn keys(client: &Client, namespace: &str) -> anyhow::Result<Arc<KeyRing>> {
-    let mut fresh = zeroize::Zeroizing::new([0_u8; 32]);
-    aws_lc_rs::rand::fill(&mut *fresh).context("failed to make a key")?;
-    let fresh = SecretBytes::new(fresh.as_slice());
+    let fresh = super::rotate_key::fresh_key()?;
     let keys = injection_key::load_or_create(client, namespace, &fresh).await;
     let keys = keys.with_context(|| {
         format!(

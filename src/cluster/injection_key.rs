@@ -62,6 +62,15 @@ pub async fn load_or_create(
     }
 }
 
+/// Reads the keys; `None` where there are none yet.
+///
+/// # Errors
+/// When the API server cannot be reached or refuses.
+pub async fn load(client: &Client, namespace: &str) -> Result<Option<Keys>, Error> {
+    let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
+    Ok(bounded(api.get_opt(SECRET_NAME)).await?.and_then(read))
+}
+
 /// Makes `fresh` the current key and the current one the key before. Names under the key before that
 /// become unknown.
 ///

@@ -12,9 +12,10 @@ mod queue;
 mod restart;
 mod write;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use futures::channel::mpsc::UnboundedSender;
 use futures::stream::{BoxStream, FuturesUnordered};
 use futures::{Stream, StreamExt as _};
 use jiff::SignedDuration;
@@ -29,6 +30,7 @@ use tokio::time::Instant;
 use crate::api::well_known::{INJECTED_LABEL, MATERIALISED_LABEL};
 use crate::cluster::injection_key::{self, Keys};
 use crate::controllers::caches::Caches;
+use crate::controllers::repair::Finding;
 use crate::controllers::schedule::until;
 use crate::controllers::{Context, watch};
 use crate::model::pod_injection::KeyRing;
@@ -78,6 +80,8 @@ struct Materialiser {
     caches: Caches,
     secrets: Cache<PartialObjectMeta<Secret>>,
     options: Options,
+    findings: UnboundedSender<Finding>,
+    troubled: HashSet<Key>,
     demand: Demand,
     memories: HashMap<Key, Memory>,
     queue: Queue<Key>,
@@ -90,6 +94,7 @@ pub(super) async fn run(
     context: Arc<Context>,
     caches: Caches,
     options: Options,
+    findings: UnboundedSender<Finding>,
     drain: impl Future<Output = ()>,
 ) {
     let client = context.client.clone();
@@ -105,6 +110,8 @@ pub(super) async fn run(
         caches,
         secrets,
         options,
+        findings,
+        troubled: HashSet::new(),
         demand: Demand::default(),
         memories: HashMap::new(),
         queue: Queue::new(),
@@ -300,14 +307,22 @@ impl Materialiser {
         let keys = match change {
             Event::Apply(pod) | Event::InitApply(pod) => {
                 let key = (pod.namespace().unwrap_or_default(), pod.name_any());
-                match pod::read(&pod, &self.options.keys) {
-                    Some((waiting, wants)) => self.demand.apply(key, &waiting, wants),
-                    None => self.demand.remove(&key),
+                match pod::read(&pod, &self.options) {
+                    Some(read) => {
+                        self.report(&key, &read.waiting.uid, read.trouble);
+                        self.demand.apply(key, &read.waiting, read.wants)
+                    }
+                    None => {
+                        self.report(&key, "", None);
+                        self.demand.remove(&key)
+                    }
                 }
             }
-            Event::Delete(pod) => self
-                .demand
-                .remove(&(pod.namespace().unwrap_or_default(), pod.name_any())),
+            Event::Delete(pod) => {
+                let key = (pod.namespace().unwrap_or_default(), pod.name_any());
+                self.report(&key, "", None);
+                self.demand.remove(&key)
+            }
             Event::Init => {
                 self.demand.begin_list();
                 Vec::new()
@@ -315,6 +330,23 @@ impl Materialiser {
             Event::InitDone => self.demand.end_list(),
         };
         self.wake(keys);
+    }
+
+    /// Passes on whether a pod gets what it asks for, where that is news.
+    fn report(&mut self, pod: &Key, uid: &str, trouble: Option<String>) {
+        let news = match &trouble {
+            Some(_) => self.troubled.insert(pod.clone()),
+            None => self.troubled.remove(pod),
+        };
+        if news {
+            let finding = Finding {
+                pod: pod.clone(),
+                uid: uid.to_owned(),
+                trouble,
+            };
+            // Nobody listens while the process ends.
+            self.findings.unbounded_send(finding).ok();
+        }
     }
 
     /// A Secret of ours was changed or deleted, by us or by others, or was found at start.

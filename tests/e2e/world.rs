@@ -23,7 +23,7 @@ pub(crate) const TOKEN: &str = "pul-e2e-0123456789";
 pub(crate) const SOON: Duration = Duration::from_secs(30);
 
 /// latchkey's own namespace, and the role that the chart would install.
-const FURNITURE: &str = concat!(
+pub(crate) const FURNITURE: &str = concat!(
     "{apiVersion: v1, kind: Namespace, metadata: {name: latchkey-system}}\n---\n",
     include_str!("../../manifests/webhooks/store-user.yaml"),
 );

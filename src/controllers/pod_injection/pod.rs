@@ -6,15 +6,27 @@ use jiff::Timestamp;
 use kube::ResourceExt as _;
 use kube::api::DynamicObject;
 
+use super::Options;
 use super::demand::Waiting;
 use super::restart::taken_at_start;
 use crate::api::well_known::{POD_ON_CHANGE_ANNOTATION, RESTARTED_FOR_ANNOTATION};
 use crate::cluster::secret_object::Owner;
-use crate::model::pod_injection::{self, KeyRing, Materialisation, Pod};
+use crate::controllers::repair::plan::{Surroundings, judge};
+use crate::model::pod_injection::{self, Materialisation, Pod};
 
-/// What a pod waits for; `None` when it has ended. The text it is read from holds the pod's plain
-/// environment and is dropped at once.
-pub(super) fn read(pod: &DynamicObject, keys: &KeyRing) -> Option<(Waiting, Vec<Materialisation>)> {
+/// A live pod.
+pub(super) struct Read {
+    /// The pod.
+    pub(super) waiting: Waiting,
+    /// What it waits for.
+    pub(super) wants: Vec<Materialisation>,
+    /// Why it does not get what it asks for, if so.
+    pub(super) trouble: Option<String>,
+}
+
+/// Reads a pod; `None` when it has ended. The text it is read from holds the pod's plain environment and
+/// is dropped at once.
+pub(super) fn read(pod: &DynamicObject, options: &Options) -> Option<Read> {
     let phase = pod.data["status"]["phase"].as_str();
     if matches!(phase, Some("Succeeded" | "Failed")) {
         return None;
@@ -33,15 +45,29 @@ pub(super) fn read(pod: &DynamicObject, keys: &KeyRing) -> Option<(Waiting, Vec<
     let Ok(read) = serde_json::from_str::<Pod<'_>>(&text) else {
         let name = pod.name_any();
         tracing::warn!(namespace, name, "Failed to read an injected pod");
-        return Some((waiting, Vec::new()));
+        return Some(Read {
+            waiting,
+            wants: Vec::new(),
+            trouble: None,
+        });
     };
-    let wants = pod_injection::recorded(&namespace, &read, keys);
+    let wants = pod_injection::recorded(&namespace, &read, &options.keys);
+    let around = Surroundings {
+        namespace: &namespace,
+        own_namespace: &options.own_namespace,
+        keys: Some(&options.keys),
+    };
+    let trouble = judge(&read, &pod.data["spec"], &around);
     if read.metadata.annotation(POD_ON_CHANGE_ANNOTATION) == Some("restart") {
         let taken = taken_at_start(&read, &pod.data);
         let ours = |name: &&str| wants.iter().any(|want| want.secret_name == **name);
         waiting.restarts_on = taken.into_iter().filter(ours).map(str::to_owned).collect();
     }
-    Some((waiting, wants))
+    Some(Read {
+        waiting,
+        wants,
+        trouble,
+    })
 }
 
 fn is_ready(pod: &DynamicObject) -> bool {
