@@ -1,7 +1,9 @@
 //! Commands: wiring and offline tools.
 
+mod doctor;
 mod esc;
 mod generate;
+mod rotate_key;
 mod run;
 
 use std::process::ExitCode;
@@ -22,6 +24,10 @@ enum Command {
     Run(Box<run::Args>),
     /// The embedded Pulumi-ESC-compatible store, and commands for its environments
     Esc(Box<esc::Args>),
+    /// Checks an installation and says what to do about it
+    Doctor(doctor::Args),
+    /// Makes a new key for the names of Secrets that are made for pods
+    RotateKey(rotate_key::Args),
     /// Writes the manifests that are made from code
     Generate(generate::Args),
 }
@@ -39,6 +45,8 @@ pub fn main() -> ExitCode {
         match cli.command {
             Command::Run(args) => run::run(*args).await,
             Command::Esc(args) => esc::run(*args).await,
+            Command::Doctor(args) => doctor::run(&args).await,
+            Command::RotateKey(args) => rotate_key::run(&args).await,
             Command::Generate(args) => generate::run(&args),
         }
     });

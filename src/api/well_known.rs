@@ -49,3 +49,11 @@ pub const MATERIALISED_SPEC_ANNOTATION: &str = "latchkey.dev/spec";
 pub const MATERIALISED_ACCOUNT_ANNOTATION: &str = "latchkey.dev/service-account";
 /// Annotation on a materialised Secret: the alias it was made for.
 pub const MATERIALISED_ALIAS_ANNOTATION: &str = "latchkey.dev/alias";
+/// Annotation on a materialised Secret: when its data last became other data, as RFC 3339. It is absent
+/// until then, and never changes alone.
+pub const MATERIALISED_CHANGED_ANNOTATION: &str = "latchkey.dev/changed";
+/// Annotation on the pod template of a workload that was restarted: digest of the values it was restarted
+/// for.
+pub const RESTARTED_FOR_ANNOTATION: &str = "latchkey.dev/restarted-for";
+/// Annotation on a workload that was restarted: when, as RFC 3339.
+pub const RESTARTED_AT_ANNOTATION: &str = "latchkey.dev/restarted-at";

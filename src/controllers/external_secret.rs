@@ -43,7 +43,7 @@ pub(in crate::controllers) use fetch::{Fetched, fetch};
 pub(crate) use memory::Memories;
 pub(in crate::controllers) use observe::Sources;
 pub(crate) use plan::Consent;
-pub(in crate::controllers) use plan::{rest_after_success, window_start};
+use plan::{rest_after_success, window_start};
 pub(crate) use triggers::{Trigger, Waker, watch_external_secrets, watch_secrets};
 
 /// Longest wait between two tries of an object that failed.

@@ -7,6 +7,7 @@ mod control_plane;
 mod external_secret;
 mod faults;
 mod node;
+mod injection;
 mod pods;
 mod world;
 mod writes;

@@ -5,10 +5,8 @@ mod step;
 mod tests;
 mod write;
 
-pub(super) use step::{Observed, Step, TargetState, next_step};
-pub(in crate::controllers) use step::{
-    StoreState, rest_after_success, store_trouble, window_start,
-};
+pub(super) use step::{Observed, Step, TargetState, next_step, rest_after_success, window_start};
+pub(in crate::controllers) use step::{StoreState, store_trouble};
 pub(crate) use write::Consent;
 pub(super) use write::{Existing, Object, Write, plan_write};
 

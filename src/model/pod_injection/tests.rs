@@ -298,3 +298,20 @@ proptest! {
         prop_assert_eq!(canonical(&read), once);
     }
 }
+
+#[test]
+fn a_ring_whose_keys_are_exchanged_knows_the_key_before_and_no_older_one() {
+    let spec = spec_of("secret://vault/key");
+    let ring = ring("first");
+    let first = ring.name("team", "web", "db", &spec);
+    let bytes = SecretBytes::from;
+    assert!(!ring.replace(&bytes("first"), None));
+    assert!(ring.replace(&bytes("second"), Some(&bytes("first"))));
+    let second = ring.name("team", "web", "db", &spec);
+    assert_ne!(first, second);
+    let names: Vec<String> = ring.names("team", "web", "db", &spec).collect();
+    assert_eq!(names, [second, first.clone()]);
+    assert!(ring.replace(&bytes("third"), Some(&bytes("second"))));
+    let mut names = ring.names("team", "web", "db", &spec);
+    assert!(names.all(|name| name != first));
+}
