@@ -30,6 +30,9 @@ pub(super) struct Args {
     /// namespace use what its ExternalSecrets may use, as ESO does
     #[arg(long, value_enum, default_value_t = Authorization::Rbac, value_name = "MODE")]
     authorization: Authorization,
+    /// Only stores of this class, or without one, are served
+    #[arg(long, default_value = "default", value_name = "CLASS")]
+    controller_class: String,
     /// Namespace of this process: its Lease, keys and certificates are kept there
     #[arg(
         long,
@@ -66,6 +69,7 @@ struct Shared {
     metrics: Metrics,
     keys: Arc<KeyRing>,
     authorizer: Arc<dyn Authorizer>,
+    controller_class: String,
     own_namespace: String,
     identity: String,
 }
@@ -76,6 +80,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
         no_operator,
         no_webhook,
         authorization,
+        controller_class,
         own_namespace,
         identity,
         operator,
@@ -92,6 +97,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
     let shared = Shared {
         keys: keys(&client, &own_namespace).await?,
         authorizer: authorizer(authorization, &client),
+        controller_class,
         client,
         metrics,
         own_namespace,

@@ -22,9 +22,6 @@ pub(super) struct Args {
     /// Address of the ESC API for stores without `apiUrl`
     #[arg(long, default_value = ESC_URL, value_name = "URL")]
     esc_url: String,
-    /// Only stores of this class, or without one, are served
-    #[arg(long, default_value = "default", value_name = "CLASS")]
-    controller_class: String,
     /// Time between two validations of a store that names no interval
     #[arg(long, default_value = "5m", value_parser = duration::parse, value_name = "DURATION")]
     store_requeue_interval: SignedDuration,
@@ -45,7 +42,6 @@ pub(super) struct Args {
 pub(super) fn add(process: &mut Bound, args: Args, shared: &Shared) -> anyhow::Result<()> {
     let Args {
         esc_url,
-        controller_class,
         store_requeue_interval,
         concurrent,
         adopt_unowned_secrets,
@@ -63,7 +59,7 @@ pub(super) fn add(process: &mut Bound, args: Args, shared: &Shared) -> anyhow::R
         shared.metrics.clone(),
         Arc::clone(&shared.authorizer),
         Options {
-            controller_class,
+            controller_class: shared.controller_class.clone(),
             store_interval: store_requeue_interval.unsigned_abs(),
             concurrency: concurrent,
             adopt_unowned: adopt_unowned_secrets,
