@@ -39,6 +39,11 @@ pub const POD_ON_ERROR_ANNOTATION: &str = "latchkey.dev/on-error";
 pub const POD_MODE_ANNOTATION: &str = "latchkey.dev/mode";
 /// Annotation written on an injected pod: alias to Secret name as JSON; never trusted.
 pub const POD_STATUS_ANNOTATION: &str = "latchkey.dev/status";
+/// Annotation written on a pod with in-line references: Secret name to references as JSON. An entry is
+/// believed only if it reproduces its name.
+pub const POD_INLINE_RECORD_ANNOTATION: &str = "latchkey.dev/inline-references";
+/// Annotation of a store with the remote keys that pods may read, by namespace and service account.
+pub const KEY_SCOPE_ANNOTATION: &str = "latchkey.dev/key-scope";
 /// Label written on an injected pod.
 pub const INJECTED_LABEL: &str = "latchkey.dev/injected";
 /// Label on a Secret that was materialised for pods.

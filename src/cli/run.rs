@@ -35,6 +35,9 @@ pub(super) struct Args {
     /// namespace use what its ExternalSecrets may use, as ESO does
     #[arg(long, value_enum, default_value_t = Authorization::Rbac, value_name = "MODE")]
     authorization: Authorization,
+    /// Only stores of this class, or without one, are served
+    #[arg(long, default_value = "default", value_name = "CLASS")]
+    controller_class: String,
     /// Namespace of this process: its Lease, keys and certificates are kept there
     #[arg(
         long,
@@ -72,6 +75,7 @@ struct Shared {
     keys: Arc<KeyRing>,
     authorizer: Arc<dyn Authorizer>,
     reauthorizer: Arc<dyn Authorizer>,
+    controller_class: String,
     own_namespace: String,
     identity: String,
 }
@@ -82,6 +86,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
         no_operator,
         no_webhook,
         authorization,
+        controller_class,
         own_namespace,
         identity,
         operator,
@@ -99,6 +104,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
         keys: keys(&client, &own_namespace).await?,
         authorizer: authorizer(authorization, &client, WEBHOOK_BELIEF),
         reauthorizer: authorizer(authorization, &client, RECONCILER_BELIEF),
+        controller_class,
         client,
         metrics,
         own_namespace,

@@ -24,9 +24,6 @@ pub(super) struct Args {
     /// Address of the ESC API for stores without `apiUrl`
     #[arg(long, default_value = ESC_URL, value_name = "URL")]
     esc_url: String,
-    /// Only stores of this class, or without one, are served
-    #[arg(long, default_value = "default", value_name = "CLASS")]
-    controller_class: String,
     /// Time between two validations of a store that names no interval
     #[arg(long, default_value = "5m", value_parser = duration::parse, value_name = "DURATION")]
     store_requeue_interval: SignedDuration,
@@ -77,7 +74,6 @@ enum Restart {
 pub(super) fn add(process: &mut Bound, args: Args, shared: &Shared) -> anyhow::Result<()> {
     let Args {
         esc_url,
-        controller_class,
         store_requeue_interval,
         concurrent,
         adopt_unowned_secrets,
@@ -98,7 +94,7 @@ pub(super) fn add(process: &mut Bound, args: Args, shared: &Shared) -> anyhow::R
         shared.metrics.clone(),
         Arc::clone(&shared.reauthorizer),
         Options {
-            controller_class,
+            controller_class: shared.controller_class.clone(),
             store_interval: store_requeue_interval.unsigned_abs(),
             concurrency: concurrent,
             adopt_unowned: adopt_unowned_secrets,
