@@ -8,7 +8,7 @@ use crate::template::error::Error;
 use crate::template::format::quoted;
 use crate::template::funcs::{self, zero};
 use crate::template::number::Number;
-use crate::template::value::Value;
+use crate::template::value::{Type, Value};
 
 /// What a function or method is called with: words, then what came through the pipe.
 #[derive(Clone, Copy, Default)]
@@ -164,13 +164,20 @@ impl<'t> Execution<'t> {
         names: &'t [String],
         given: Given<'t, '_>,
     ) -> Result<Value, Error> {
+        let mut seen_as = receiver.type_of();
         for (i, name) in names.iter().enumerate() {
             let given = if i + 1 == names.len() {
                 given
             } else {
                 Given::default()
             };
-            receiver = self.field(dot, &receiver, place, name, given)?;
+            let value = self.field(dot, &receiver, seen_as, place, name, given)?;
+            // Go names the type that the container gives its elements.
+            seen_as = match &receiver {
+                Value::Map(map) => map.element(),
+                _ => value.type_of(),
+            };
+            receiver = value;
         }
         Ok(receiver)
     }
@@ -179,6 +186,7 @@ impl<'t> Execution<'t> {
         &mut self,
         dot: &Value,
         receiver: &Value,
+        seen_as: Type,
         place: &'t Operand,
         name: &'t str,
         given: Given<'t, '_>,
@@ -214,15 +222,14 @@ impl<'t> Execution<'t> {
                         "{name} has arguments but cannot be invoked as function"
                     )),
                     Some(value) => Ok(value),
-                    None => self.no_field(name, receiver),
+                    None => self.no_field(name, seen_as),
                 }
             }
-            _ => self.no_field(name, receiver),
+            _ => self.no_field(name, seen_as),
         }
     }
 
-    fn no_field(&self, name: &str, receiver: &Value) -> Result<Value, Error> {
-        let kind = receiver.type_of();
+    fn no_field(&self, name: &str, kind: Type) -> Result<Value, Error> {
         self.fail(format!("can't evaluate field {name} in type {kind}"))
     }
 
