@@ -5,6 +5,7 @@ mod esc;
 mod generate;
 mod rotate_key;
 mod run;
+mod template;
 
 use std::process::ExitCode;
 
@@ -30,6 +31,8 @@ enum Command {
     RotateKey(rotate_key::Args),
     /// Writes the manifests that are made from code
     Generate(generate::Args),
+    /// Renders a template over JSON data, as an ExternalSecret would
+    Template(template::Args),
 }
 
 /// Reads the command line and runs the command; the exit code is 0 on success, 1 on failure and 2 when
@@ -48,6 +51,7 @@ pub fn main() -> ExitCode {
             Command::Doctor(args) => doctor::run(&args).await,
             Command::RotateKey(args) => rotate_key::run(&args).await,
             Command::Generate(args) => generate::run(&args),
+            Command::Template(args) => template::run(&args),
         }
     });
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
