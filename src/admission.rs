@@ -10,8 +10,8 @@ mod pod;
 pub mod registration;
 mod review;
 mod server;
-mod targets;
 mod templates;
+mod view;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,7 +21,7 @@ use crate::model::pod_injection::KeyRing;
 use crate::telemetry::metrics::Metrics;
 
 pub use server::{Bound, Error, Options};
-pub use targets::{KnownTargets, TargetNames, watch_targets};
+pub use view::{View, Watched};
 
 use review::{Answer, Request, Unreadable};
 
@@ -30,8 +30,10 @@ use review::{Answer, Request, Unreadable};
 pub struct Webhook {
     /// Keys under which the names of Secrets are made.
     pub keys: Arc<KeyRing>,
-    /// Names of the Secrets of ExternalSecrets.
-    pub targets: Arc<dyn TargetNames>,
+    /// What is known of the cluster.
+    pub view: Arc<dyn View>,
+    /// Stores of another class are not served.
+    pub controller_class: String,
     /// Decides who may use which store.
     pub authorizer: Arc<dyn Authorizer>,
     /// Namespace of this process; its pods are never touched, so that it can always start.

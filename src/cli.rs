@@ -1,8 +1,11 @@
 //! Commands: wiring and offline tools.
 
+mod doctor;
 mod esc;
 mod generate;
+mod rotate_key;
 mod run;
+mod template;
 
 use std::process::ExitCode;
 
@@ -22,8 +25,14 @@ enum Command {
     Run(Box<run::Args>),
     /// The embedded Pulumi-ESC-compatible store, and commands for its environments
     Esc(Box<esc::Args>),
+    /// Checks an installation and says what to do about it
+    Doctor(doctor::Args),
+    /// Makes a new key for the names of Secrets that are made for pods
+    RotateKey(rotate_key::Args),
     /// Writes the manifests that are made from code
     Generate(generate::Args),
+    /// Renders a template over JSON data, as an ExternalSecret would
+    Template(template::Args),
 }
 
 /// Reads the command line and runs the command; the exit code is 0 on success, 1 on failure and 2 when
@@ -39,7 +48,10 @@ pub fn main() -> ExitCode {
         match cli.command {
             Command::Run(args) => run::run(*args).await,
             Command::Esc(args) => esc::run(*args).await,
+            Command::Doctor(args) => doctor::run(&args).await,
+            Command::RotateKey(args) => rotate_key::run(&args).await,
             Command::Generate(args) => generate::run(&args),
+            Command::Template(args) => template::run(&args),
         }
     });
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));

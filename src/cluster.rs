@@ -9,3 +9,4 @@ pub mod request;
 pub mod secret_object;
 pub mod secrets;
 pub mod status_patch;
+pub mod workload;

@@ -6,6 +6,7 @@
 pub(crate) mod caches;
 pub(crate) mod external_secret;
 pub mod pod_injection;
+pub(crate) mod repair;
 mod schedule;
 pub(crate) mod secret_store;
 mod watch;
@@ -132,13 +133,17 @@ pub async fn run(
         }
         let objects = external_secret::run(worker, triggers.take_until(drain.clone()));
         let stores = secret_store::run(Arc::clone(&context), &caches, store_queues, drain.clone());
+        let (findings, found) = unbounded();
+        let own_namespace = injection.own_namespace.clone();
+        let repair = repair::run(Arc::clone(&context), own_namespace, found, drain.clone());
         let pods = pod_injection::run(
             Arc::clone(&context),
             caches.clone(),
             injection,
+            findings,
             drain.clone(),
         );
-        Box::pin(futures::future::join3(objects, stores, pods)).await;
+        Box::pin(futures::future::join4(objects, stores, pods, repair)).await;
     };
     let sweeps = async {
         let mut ticks = tokio::time::interval(SWEEP_INTERVAL);

@@ -12,4 +12,5 @@ pub mod pod_injection;
 pub mod remote;
 pub mod rewrite;
 pub mod secret_store;
+pub mod store_use;
 pub mod value;

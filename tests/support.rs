@@ -22,6 +22,8 @@ pub(crate) mod kubectl;
 pub(crate) mod latchkey;
 #[path = "support/metrics.rs"]
 pub(crate) mod metrics;
+#[path = "support/node.rs"]
+pub(crate) mod node;
 #[path = "support/pki.rs"]
 pub(crate) mod pki;
 #[path = "support/ports.rs"]

@@ -1,20 +1,20 @@
 //! Points a pod at the Secrets its annotations ask for.
 
+mod access;
+mod inline;
 mod patch;
 mod plan;
 
-use std::collections::BTreeMap;
 use std::time::Instant;
 
 use serde::Deserialize;
 
-use crate::cluster::authorize::{StoreAccess, Verdict, role_binding};
 use crate::model::complaint::{Complaint, Weight};
 use crate::model::pod_injection::{self, Injection, Pod};
 
 use super::Webhook;
 use super::review::{Answer, Operation, Request};
-use plan::{Demand, Plan, Surroundings};
+use plan::{Plan, Surroundings};
 
 /// Namespace whose pods are never touched, so that the cluster itself can always start.
 const SYSTEM_NAMESPACE: &str = "kube-system";
@@ -70,18 +70,22 @@ async fn create(webhook: &Webhook, namespace: &str, pod: &Pod<'_>, deadline: Ins
     let surroundings = Surroundings {
         namespace,
         keys: &webhook.keys,
-        targets: &*webhook.targets,
+        view: &*webhook.view,
     };
     let mut plan = match plan::create(pod, &injection, &surroundings) {
         Ok(plan) => plan,
-        Err(complaint) => return Answer::denied("bad-annotation", complaint.to_string()),
+        Err(complaints) => return Answer::denied("bad-annotation", sentence(&complaints)),
     };
     plan.warnings.extend(warnings(&injection, &plan));
-    let refused = authorise(webhook, namespace, pod.account(), &mut plan, deadline).await;
-    if refused.is_empty() {
-        answer(pod, plan)
+    let reader = (namespace, pod.account());
+    let deny_on_error = injection.settings.deny_on_error;
+    let refused = access::refusals(webhook, reader, &mut plan, deny_on_error, deadline).await;
+    if !refused.forbidden.is_empty() {
+        Answer::denied("not-authorised", refused.forbidden.join("\n"))
+    } else if !refused.down.is_empty() {
+        Answer::unavailable("store-down", refused.down.join("\n"))
     } else {
-        Answer::denied("not-authorised", refused.join("\n"))
+        answer(pod, plan)
     }
 }
 
@@ -89,18 +93,18 @@ fn restore(webhook: &Webhook, namespace: &str, old: &Pod<'_>, pod: &Pod<'_>) -> 
     let surroundings = Surroundings {
         namespace,
         keys: &webhook.keys,
-        targets: &*webhook.targets,
+        view: &*webhook.view,
     };
     answer(pod, plan::restore(old, pod, &surroundings))
 }
 
 fn answer(pod: &Pod<'_>, plan: Plan<'_>) -> Answer {
-    let reason = if plan.names.is_empty() {
+    let names: Vec<&str> = plan.secrets().collect();
+    let reason = if names.is_empty() {
         "nothing-used"
     } else {
         "injected"
     };
-    let names: Vec<&str> = plan.names.values().map(String::as_str).collect();
     let answer = Answer::allowed(reason).audit_secrets(names.join(","));
     let answer = match patch::operations(pod, &plan) {
         Some(patch) => answer.patched(patch),
@@ -130,67 +134,4 @@ fn warnings(injection: &Injection, plan: &Plan<'_>) -> Vec<String> {
         .filter(is_moot)
         .map(ToString::to_string)
         .collect()
-}
-
-/// Asks for every store once; returns what to tell whom it is refused.
-async fn authorise(
-    webhook: &Webhook,
-    namespace: &str,
-    account: &str,
-    plan: &mut Plan<'_>,
-    deadline: Instant,
-) -> Vec<String> {
-    let mut demands: BTreeMap<_, Vec<Demand<'_>>> = BTreeMap::new();
-    for demand in std::mem::take(&mut plan.demands) {
-        demands
-            .entry(demand.store.clone())
-            .or_default()
-            .push(demand);
-    }
-    let mut refused = Vec::new();
-    for (store, demands) in demands {
-        let access = StoreAccess {
-            namespace: namespace.to_owned(),
-            account: account.to_owned(),
-            kind: store.kind,
-            store: store.name,
-        };
-        let answer = webhook.authorizer.may_use(&access);
-        let verdict = tokio::time::timeout_at(deadline.into(), answer).await;
-        match verdict.unwrap_or_else(|_| Verdict::Unknown("no answer in time".to_owned())) {
-            Verdict::Allowed => {}
-            Verdict::Denied(reason) => refused.push(refusal(&access, &demands, &reason)),
-            Verdict::Unknown(reason) => plan.warnings.push(format!(
-                "{} {}: not known whether service account {account} may use it; the pod waits ({reason})",
-                access.kind.as_str(),
-                access.store
-            )),
-        }
-    }
-    refused
-}
-
-fn refusal(access: &StoreAccess, demands: &[Demand<'_>], reason: &str) -> String {
-    let StoreAccess {
-        namespace,
-        account,
-        kind,
-        store,
-    } = access;
-    let places: Vec<String> = demands
-        .iter()
-        .map(|demand| format!("alias {} ({})", demand.alias, demand.place))
-        .collect();
-    let reason = if reason.is_empty() {
-        String::new()
-    } else {
-        format!(" ({reason})")
-    };
-    format!(
-        "{} read {} {store}, which service account {account} of namespace {namespace} may not \
-         use{reason}; to permit it, apply:\n{}",
-        places.join(", "),
-        kind.as_str(),
-        role_binding(access)
-    )
 }

@@ -204,6 +204,13 @@ impl Answer {
         answer
     }
 
+    /// The object cannot work now.
+    pub(crate) fn unavailable(reason: &'static str, message: String) -> Self {
+        let mut answer = Self::allowed(reason);
+        answer.denial = Some((503, message));
+        answer
+    }
+
     /// The object cannot be read.
     pub(crate) fn invalid(message: String) -> Self {
         let mut answer = Self::allowed("unreadable");

@@ -39,6 +39,11 @@ pub const POD_ON_ERROR_ANNOTATION: &str = "latchkey.dev/on-error";
 pub const POD_MODE_ANNOTATION: &str = "latchkey.dev/mode";
 /// Annotation written on an injected pod: alias to Secret name as JSON; never trusted.
 pub const POD_STATUS_ANNOTATION: &str = "latchkey.dev/status";
+/// Annotation written on a pod with in-line references: Secret name to references as JSON. An entry is
+/// believed only if it reproduces its name.
+pub const POD_INLINE_RECORD_ANNOTATION: &str = "latchkey.dev/inline-references";
+/// Annotation of a store with the remote keys that pods may read, by namespace and service account.
+pub const KEY_SCOPE_ANNOTATION: &str = "latchkey.dev/key-scope";
 /// Label written on an injected pod.
 pub const INJECTED_LABEL: &str = "latchkey.dev/injected";
 /// Label on a Secret that was materialised for pods.
@@ -49,3 +54,11 @@ pub const MATERIALISED_SPEC_ANNOTATION: &str = "latchkey.dev/spec";
 pub const MATERIALISED_ACCOUNT_ANNOTATION: &str = "latchkey.dev/service-account";
 /// Annotation on a materialised Secret: the alias it was made for.
 pub const MATERIALISED_ALIAS_ANNOTATION: &str = "latchkey.dev/alias";
+/// Annotation on a materialised Secret: when its data last became other data, as RFC 3339. It is absent
+/// until then, and never changes alone.
+pub const MATERIALISED_CHANGED_ANNOTATION: &str = "latchkey.dev/changed";
+/// Annotation on the pod template of a workload that was restarted: digest of the values it was restarted
+/// for.
+pub const RESTARTED_FOR_ANNOTATION: &str = "latchkey.dev/restarted-for";
+/// Annotation on a workload that was restarted: when, as RFC 3339.
+pub const RESTARTED_AT_ANNOTATION: &str = "latchkey.dev/restarted-at";

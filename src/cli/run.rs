@@ -4,6 +4,7 @@ mod operator;
 mod webhook;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::ValueEnum;
@@ -13,9 +14,13 @@ use crate::cluster::authorize::{Authorizer, KubeAccessReviews, StoreAuthorizer, 
 use crate::cluster::injection_key;
 use crate::model::pod_injection::KeyRing;
 use crate::runtime::{self, Bound};
-use crate::secret::SecretBytes;
 use crate::telemetry::log;
 use crate::telemetry::metrics::Metrics;
+
+/// How long the webhook believes a permission.
+const WEBHOOK_BELIEF: Duration = Duration::from_mins(1);
+/// How long the reconciler does, which asks again every half minute and must see a revocation within one.
+const RECONCILER_BELIEF: Duration = Duration::from_secs(20);
 
 /// Flags of `latchkey run`.
 #[derive(Debug, clap::Args)]
@@ -30,6 +35,9 @@ pub(super) struct Args {
     /// namespace use what its ExternalSecrets may use, as ESO does
     #[arg(long, value_enum, default_value_t = Authorization::Rbac, value_name = "MODE")]
     authorization: Authorization,
+    /// Only stores of this class, or without one, are served
+    #[arg(long, default_value = "default", value_name = "CLASS")]
+    controller_class: String,
     /// Namespace of this process: its Lease, keys and certificates are kept there
     #[arg(
         long,
@@ -66,6 +74,8 @@ struct Shared {
     metrics: Metrics,
     keys: Arc<KeyRing>,
     authorizer: Arc<dyn Authorizer>,
+    reauthorizer: Arc<dyn Authorizer>,
+    controller_class: String,
     own_namespace: String,
     identity: String,
 }
@@ -76,6 +86,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
         no_operator,
         no_webhook,
         authorization,
+        controller_class,
         own_namespace,
         identity,
         operator,
@@ -91,7 +102,9 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
         .context("failed to find the cluster; set KUBECONFIG or run in a pod")?;
     let shared = Shared {
         keys: keys(&client, &own_namespace).await?,
-        authorizer: authorizer(authorization, &client),
+        authorizer: authorizer(authorization, &client, WEBHOOK_BELIEF),
+        reauthorizer: authorizer(authorization, &client, RECONCILER_BELIEF),
+        controller_class,
         client,
         metrics,
         own_namespace,
@@ -107,21 +120,19 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn authorizer(mode: Authorization, client: &Client) -> Arc<dyn Authorizer> {
+fn authorizer(mode: Authorization, client: &Client, belief: Duration) -> Arc<dyn Authorizer> {
     match mode {
         Authorization::Namespace => Arc::new(WholeNamespace),
         Authorization::Rbac => {
             let reviews = KubeAccessReviews::new(client.clone());
-            Arc::new(StoreAuthorizer::new(Arc::new(reviews)))
+            Arc::new(StoreAuthorizer::believing(Arc::new(reviews), belief))
         }
     }
 }
 
 /// The keys under which names are made; the first replica makes them.
 async fn keys(client: &Client, namespace: &str) -> anyhow::Result<Arc<KeyRing>> {
-    let mut fresh = zeroize::Zeroizing::new([0_u8; 32]);
-    aws_lc_rs::rand::fill(&mut *fresh).context("failed to make a key")?;
-    let fresh = SecretBytes::new(fresh.as_slice());
+    let fresh = super::rotate_key::fresh_key()?;
     let keys = injection_key::load_or_create(client, namespace, &fresh).await;
     let keys = keys.with_context(|| {
         format!(

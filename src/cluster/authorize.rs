@@ -150,7 +150,9 @@ pub struct StoreAuthorizer {
     answers: Cache<StoreAccess, Verdict>,
 }
 
-struct Remembered;
+struct Remembered {
+    allowed_for: Duration,
+}
 
 impl Expiry<StoreAccess, Verdict> for Remembered {
     fn expire_after_create(
@@ -159,13 +161,13 @@ impl Expiry<StoreAccess, Verdict> for Remembered {
         answer: &Verdict,
         _: Instant,
     ) -> Option<Duration> {
-        Some(believed_for(answer))
+        Some(believed_for(answer, self.allowed_for))
     }
 }
 
-fn believed_for(answer: &Verdict) -> Duration {
+fn believed_for(answer: &Verdict, allowed_for: Duration) -> Duration {
     match answer {
-        Verdict::Allowed => ALLOWED_FOR,
+        Verdict::Allowed => allowed_for,
         Verdict::Denied(_) => DENIED_FOR,
         Verdict::Unknown(_) => Duration::ZERO,
     }
@@ -175,10 +177,17 @@ impl StoreAuthorizer {
     /// Asks `reviews` what it does not remember.
     #[must_use]
     pub fn new(reviews: Arc<dyn AccessReviews>) -> Self {
+        Self::believing(reviews, ALLOWED_FOR)
+    }
+
+    /// As [`Self::new`], with permissions believed for `allowed_for`: for who asks again and again and
+    /// is to see a revocation within a minute all the same.
+    #[must_use]
+    pub fn believing(reviews: Arc<dyn AccessReviews>, allowed_for: Duration) -> Self {
         let answers = Cache::builder().max_capacity(CAPACITY);
         Self {
             reviews,
-            answers: answers.expire_after(Remembered).build(),
+            answers: answers.expire_after(Remembered { allowed_for }).build(),
         }
     }
 }
@@ -262,8 +271,9 @@ mod tests {
 
     #[test]
     fn a_permission_is_believed_longer_than_a_refusal() {
-        assert_eq!(believed_for(&Verdict::Allowed).as_secs(), 60);
-        assert_eq!(believed_for(&Verdict::Denied(String::new())).as_secs(), 5);
+        assert_eq!(believed_for(&Verdict::Allowed, ALLOWED_FOR).as_secs(), 60);
+        let denied = Verdict::Denied(String::new());
+        assert_eq!(believed_for(&denied, ALLOWED_FOR).as_secs(), 5);
     }
 
     #[test]

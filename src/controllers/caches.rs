@@ -13,8 +13,10 @@ use crate::api::v1::{
     ClusterSecretStore, ExternalSecret, SecretStore, SecretStoreSpec, SecretStoreStatus,
 };
 use crate::api::well_known::CONDITION_READY;
+use crate::api::well_known::KEY_SCOPE_ANNOTATION;
 use crate::controllers::watch::Guarded;
 use crate::model::secret_store::{Store, StoreId};
+use crate::model::store_use::StoreFacts;
 
 /// Caches filled by watches. Of Secrets only metadata is held, and only of those latchkey wrote.
 #[derive(Clone)]
@@ -42,9 +44,21 @@ pub(crate) struct CachedStore {
     pub status: SecretStoreStatus,
     /// When it was made.
     pub created: jiff::Timestamp,
+    /// The annotation `latchkey.dev/key-scope`.
+    pub key_scope: Option<String>,
 }
 
 impl CachedStore {
+    /// What it says about its use by pods.
+    pub(crate) fn facts(&self) -> StoreFacts {
+        StoreFacts {
+            conditions: self.spec.conditions.clone(),
+            controller: self.spec.controller.clone(),
+            key_scope: self.key_scope.clone(),
+            failure: None,
+        }
+    }
+
     /// The condition Ready, once the store was validated.
     pub(crate) fn ready(&self) -> Option<&Condition> {
         self.status
@@ -133,6 +147,7 @@ fn reduced(
     status: Option<SecretStoreStatus>,
 ) -> CachedStore {
     let created = metadata.creation_timestamp.as_ref();
+    let annotations = metadata.annotations.as_ref();
     CachedStore {
         store: Arc::new(Store {
             id,
@@ -143,5 +158,6 @@ fn reduced(
         spec: spec.clone(),
         status: status.unwrap_or_default(),
         created: created.map_or(jiff::Timestamp::UNIX_EPOCH, |time| time.0),
+        key_scope: annotations.and_then(|all| all.get(KEY_SCOPE_ANNOTATION).cloned()),
     }
 }

@@ -40,11 +40,12 @@ use observe::Snapshot;
 use plan::{Failure, Step, next_step};
 use status::Outcome;
 
-pub(in crate::controllers) use fetch::{Fetched, fetch};
+pub(in crate::controllers) use fetch::fetch;
 pub(crate) use memory::Memories;
 pub(in crate::controllers) use observe::Sources;
 pub(crate) use plan::Consent;
-pub(in crate::controllers) use plan::{rest_after_success, window_start};
+use plan::{rest_after_success, window_start};
+pub(in crate::controllers) use render::content;
 pub(crate) use triggers::{Trigger, Waker, watch_external_secrets, watch_secrets};
 
 /// Longest wait between two tries of an object that failed.

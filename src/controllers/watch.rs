@@ -42,6 +42,19 @@ where
     cached(watcher(api, config), K::kind(&()).into_owned())
 }
 
+/// Watches the metadata of objects that match `selector` without keeping it.
+pub(crate) fn passing<K>(
+    api: Api<PartialObjectMeta<K>>,
+    selector: &str,
+) -> impl Stream<Item = Event<PartialObjectMeta<K>>> + use<K>
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
+{
+    let config = Config::default().labels(selector);
+    let changes = watcher(api, config).default_backoff();
+    readable(changes, K::kind(&()).into_owned())
+}
+
 /// Watches whole objects of a kind without keeping them.
 pub(crate) fn dynamic(
     (api, resource): (Api<DynamicObject>, ApiResource),

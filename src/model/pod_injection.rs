@@ -6,9 +6,12 @@
 //! pods through this module.
 
 mod canonical;
+mod inline;
 mod keys;
+mod place;
 mod pod;
 mod reference;
+mod settings;
 #[cfg(test)]
 mod tests;
 mod yaml;
@@ -19,17 +22,20 @@ use jiff::SignedDuration;
 
 use crate::api::v1::{CreationPolicy, ExternalSecretSpec};
 use crate::api::well_known::{
-    ALIAS_PREFIX, INJECTED_LABEL, POD_INLINE_ANNOTATION, POD_MODE_ANNOTATION,
-    POD_ON_CHANGE_ANNOTATION, POD_ON_ERROR_ANNOTATION, POD_PREFIX, POD_REFRESH_ANNOTATION,
-    POD_STATUS_ANNOTATION,
+    ALIAS_PREFIX, INJECTED_LABEL, POD_INLINE_RECORD_ANNOTATION, POD_PREFIX,
 };
 use crate::model::complaint::{Complaint, Weight};
-use crate::model::duration;
 use crate::model::external_secret::ExternalSecret;
 
 pub use canonical::canonical;
+pub use inline::{
+    Groups, INLINE_ALIAS, InlineReference, InlineValue, Remote, Segment, literal_before_reference,
+    read_record, record, scan,
+};
 pub use keys::{KeyRing, is_injected_name};
-pub use pod::{ContainerPlace, Metadata, Place, Pod, Text, Use, VolumePart, names_used};
+pub use place::{ContainerPlace, ContainerVariable, Place, Use, VolumePart};
+pub use pod::{Metadata, Pod, Text, names_used};
+pub use settings::Settings;
 
 /// Longest alias in characters.
 const ALIAS_LIMIT: usize = 40;
@@ -41,6 +47,8 @@ const NAME_LIMIT: usize = 253;
 pub struct Injection {
     /// What each alias stands for.
     pub aliases: BTreeMap<String, Source>,
+    /// What holds for all of them.
+    pub settings: Settings,
     /// What is right but not served yet, and annotations that nobody reads.
     pub remarks: Vec<Complaint>,
 }
@@ -82,24 +90,23 @@ pub fn parse<'a>(
 ) -> Result<Injection, Vec<Complaint>> {
     let mut injection = Injection::default();
     let mut complaints = Vec::new();
-    let refresh = refresh(annotations.clone()).unwrap_or_else(|complaint| {
-        complaints.push(complaint);
-        None
-    });
+    for (key, value) in annotations.clone().filter(|(key, _)| !is_alias(key)) {
+        match injection.settings.read(key, value) {
+            Ok(remark) => injection.remarks.extend(remark),
+            Err(complaint) => complaints.push(complaint),
+        }
+    }
+    let refresh = injection.settings.refresh;
     for (key, value) in annotations {
-        if let Some(alias) = key.strip_prefix(ALIAS_PREFIX) {
-            match declaration(namespace, alias, value, refresh) {
-                Ok((source, remarks)) => {
-                    injection.aliases.insert(alias.to_owned(), source);
-                    injection.remarks.extend(remarks);
-                }
-                Err(found) => complaints.extend(found),
+        let Some(alias) = key.strip_prefix(ALIAS_PREFIX) else {
+            continue;
+        };
+        match declaration(namespace, alias, value, refresh) {
+            Ok((source, remarks)) => {
+                injection.aliases.insert(alias.to_owned(), source);
+                injection.remarks.extend(remarks);
             }
-        } else if let Some(complaint) = setting(key, value) {
-            match complaint.weight {
-                Weight::Error => complaints.push(complaint),
-                Weight::Unserved => injection.remarks.push(complaint),
-            }
+            Err(found) => complaints.extend(found),
         }
     }
     if complaints.is_empty() {
@@ -119,7 +126,7 @@ pub fn recorded(namespace: &str, pod: &Pod<'_>, keys: &KeyRing) -> Vec<Materiali
     if pod.metadata.label(INJECTED_LABEL) != Some("true") {
         return Vec::new();
     }
-    let refresh = refresh(pod.metadata.annotations()).unwrap_or_default();
+    let refresh = settings(pod).refresh;
     let mut found = Vec::new();
     for (key, value) in pod.metadata.annotations() {
         let Some(alias) = key.strip_prefix(ALIAS_PREFIX) else {
@@ -138,7 +145,52 @@ pub fn recorded(namespace: &str, pod: &Pod<'_>, keys: &KeyRing) -> Vec<Materiali
             });
         }
     }
+    let inline = recorded_inline(namespace, pod, keys, refresh).into_iter();
+    let inline = inline.filter(|(name, ..)| used.contains(name.as_str()));
+    found.extend(
+        inline.map(|(secret_name, remote, properties)| Materialisation {
+            secret_name,
+            alias: INLINE_ALIAS.to_owned(),
+            account: pod.account().to_owned(),
+            spec: remote.spec(&properties, refresh),
+        }),
+    );
     found
+}
+
+/// The Secrets for in-line references that a pod records and that their names vouch for, whether it
+/// uses them or not.
+#[must_use]
+pub fn recorded_inline(
+    namespace: &str,
+    pod: &Pod<'_>,
+    keys: &KeyRing,
+    refresh: Option<SignedDuration>,
+) -> Vec<(String, Remote, BTreeSet<String>)> {
+    let text = pod.metadata.annotation(POD_INLINE_RECORD_ANNOTATION);
+    let mut entries = text.map(read_record).unwrap_or_default();
+    entries.retain(|(name, remote, properties)| {
+        let spec = remote.spec(properties, refresh);
+        let mut names = keys.names(namespace, pod.account(), INLINE_ALIAS, &spec);
+        names.any(|made| made == *name)
+    });
+    entries
+}
+
+/// The settings of a pod that was admitted; what cannot be read has its default.
+#[must_use]
+pub fn settings(pod: &Pod<'_>) -> Settings {
+    let mut settings = Settings::default();
+    for (key, value) in pod.metadata.annotations() {
+        if !is_alias(key) {
+            drop(settings.read(key, value));
+        }
+    }
+    settings
+}
+
+fn is_alias(key: &str) -> bool {
+    key.starts_with(ALIAS_PREFIX)
 }
 
 /// Reads one alias and, if it is right, what of it is not served yet.
@@ -218,58 +270,12 @@ fn target_complaints(spec: &ExternalSecretSpec) -> Vec<Complaint> {
     complaints
 }
 
-/// The refresh interval that the pod asks for.
-fn refresh<'a>(
-    mut annotations: impl Iterator<Item = (&'a str, &'a str)>,
-) -> Result<Option<SignedDuration>, Complaint> {
-    let Some((key, text)) = annotations.find(|(key, _)| *key == POD_REFRESH_ANNOTATION) else {
-        return Ok(None);
-    };
-    let interval = duration::parse(text.trim()).map_err(|text| Complaint::error(key, text))?;
-    if interval.is_negative() {
-        return Err(Complaint::error(
-            key,
-            format!("{text:?} is negative; write \"0\" to fetch once"),
+fn check_alias(alias: &str) -> Result<(), String> {
+    if alias == INLINE_ALIAS {
+        return Err(format!(
+            "{alias:?} is what in-line references are kept under; choose another alias"
         ));
     }
-    Ok(Some(interval))
-}
-
-/// Reads an annotation that is no alias; `None` is a setting that is right and served, or not ours.
-fn setting(key: &str, value: &str) -> Option<Complaint> {
-    let allowed: &[&str] = match key {
-        POD_REFRESH_ANNOTATION | POD_STATUS_ANNOTATION => return None,
-        POD_INLINE_ANNOTATION => &["false", "true"],
-        POD_ON_CHANGE_ANNOTATION => &["none", "restart"],
-        POD_ON_ERROR_ANNOTATION => &["wait", "deny"],
-        POD_MODE_ANNOTATION => &["secret", "memory"],
-        _ if key.starts_with(POD_PREFIX) => {
-            return Some(Complaint::unserved(key, "nothing reads this annotation"));
-        }
-        _ => return None,
-    };
-    match allowed.iter().position(|word| *word == value) {
-        None => Some(Complaint::error(
-            key,
-            format!("{value:?} must be {:?} or {:?}", allowed[0], allowed[1]),
-        )),
-        Some(0) => None,
-        Some(_) => Some(unserved_setting(key, value, allowed[0])),
-    }
-}
-
-/// A pod that relies on in-line references or on memory would start with the wrong thing, so those are
-/// refused; the other settings only make it better.
-fn unserved_setting(key: &str, value: &str, default: &str) -> Complaint {
-    let message =
-        format!("{value:?} is not served yet; write {default:?} or remove the annotation");
-    match key {
-        POD_INLINE_ANNOTATION | POD_MODE_ANNOTATION => Complaint::error(key, message),
-        _ => Complaint::unserved(key, message),
-    }
-}
-
-fn check_alias(alias: &str) -> Result<(), String> {
     let remedy = "an alias has lower-case letters, digits and '-', begins and ends with a letter or \
                   digit, and is at most 40 characters long";
     if alias.len() <= ALIAS_LIMIT && is_label(alias) {

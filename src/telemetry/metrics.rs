@@ -56,6 +56,15 @@ struct Series {
     webhook_seconds: HistogramVec,
     conditions: [GaugeVec; 3],
     durations: [GaugeVec; 3],
+    injection: Injection,
+}
+
+/// What happens to pods and their Secrets.
+struct Injection {
+    stale: GaugeVec,
+    failures: IntCounterVec,
+    restarts: IntCounterVec,
+    uninjected: GaugeVec,
 }
 
 const OBJECT: [&str; 2] = ["name", "namespace"];
@@ -88,6 +97,33 @@ impl Registering {
             .register(Box::new(metric.clone()))
             .expect("the name must be free");
         metric
+    }
+}
+
+impl Injection {
+    fn new(new: &Registering) -> Self {
+        Self {
+            stale: new.gauge(
+                "latchkey_injection_stale_seconds",
+                "Seconds since the values of a Secret for pods were last confirmed, while they cannot be",
+                &OBJECT,
+            ),
+            failures: new.counter(
+                "latchkey_injection_failures_total",
+                "Failed tries to make or refresh a Secret for pods",
+                &["reason"],
+            ),
+            restarts: new.counter(
+                "latchkey_injection_restarts_total",
+                "Workloads and pods whose values changed, by what was done about it",
+                &["kind", "outcome"],
+            ),
+            uninjected: new.gauge(
+                "latchkey_uninjected_pods",
+                "Pods that ask for injection and were not injected",
+                &["namespace"],
+            ),
+        }
     }
 }
 
@@ -151,6 +187,7 @@ impl Metrics {
                 let name = format!("{}_reconcile_duration", subject.as_str());
                 new.gauge(&name, "Nanoseconds the last reconcile took", &OBJECT)
             }),
+            injection: Injection::new(&new),
             registry: new.0,
         }))
     }
@@ -249,6 +286,38 @@ impl Metrics {
             .webhook_seconds
             .with_label_values(&[webhook])
             .observe(took.as_secs_f64());
+    }
+
+    /// The values of a Secret for pods could not be confirmed; `seconds` have passed since they were, or
+    /// since the first try.
+    pub fn injection_failed(&self, namespace: &str, name: &str, reason: &str, seconds: f64) {
+        let injection = &self.0.injection;
+        injection.failures.with_label_values(&[reason]).inc();
+        let stale = injection.stale.with_label_values(&[name, namespace]);
+        stale.set(seconds.max(0.0));
+    }
+
+    /// The values of a Secret for pods are as they should be, or nobody needs them any more.
+    pub fn injection_mended(&self, namespace: &str, name: &str) {
+        let stale = &self.0.injection.stale;
+        drop(stale.remove_label_values(&[name, namespace]));
+    }
+
+    /// A workload or a pod of `kind` has old values, and `outcome` was done about it.
+    pub fn restarted(&self, kind: &str, outcome: &str) {
+        let restarts = &self.0.injection.restarts;
+        restarts.with_label_values(&[kind, outcome]).inc();
+    }
+
+    /// How many pods of a namespace ask for injection and were not injected.
+    pub fn uninjected(&self, namespace: &str, pods: usize) {
+        let gauge = &self.0.injection.uninjected;
+        if pods == 0 {
+            drop(gauge.remove_label_values(&[namespace]));
+        } else {
+            let pods = u32::try_from(pods).unwrap_or(u32::MAX);
+            gauge.with_label_values(&[namespace]).set(f64::from(pods));
+        }
     }
 
     /// The embedded store answered a request.

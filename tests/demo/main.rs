@@ -6,7 +6,7 @@
 mod support;
 
 mod cluster;
-mod node;
+mod inside;
 mod pod;
 mod progress;
 mod signals;
@@ -19,8 +19,8 @@ use std::time::Instant;
 use clap::Parser;
 
 use cluster::Cluster;
-use node::Node;
 use story::Stage;
+use support::node::{self, Node};
 
 /// Exit code of a program ended by SIGINT.
 const INTERRUPTED: u8 = 130;
@@ -50,7 +50,7 @@ fn main() -> ExitCode {
 
 async fn perform(args: Args) -> anyhow::Result<ExitCode> {
     if args.node && args.inside.is_none() {
-        let status = node::enter().await?;
+        let status = inside::enter().await?;
         let code = status.code().and_then(|code| u8::try_from(code).ok());
         return Ok(code.map_or(ExitCode::FAILURE, ExitCode::from));
     }
@@ -71,7 +71,11 @@ async fn demo(inside: Option<&Path>) -> anyhow::Result<()> {
     }
     let cluster = Cluster::open(inside.map(|_| node::ADDRESS)).await?;
     let node = match (inside, cluster.own()) {
-        (Some(outside), Some(plane)) => Some(Node::start(plane, outside).await?),
+        (Some(outside), Some(plane)) => {
+            let start = Node::start(plane, outside);
+            let what = "starting containerd and the kubelet, importing the images";
+            Some(progress::step(what, start).await?)
+        }
         _ => None,
     };
     let stage = Stage::set(cluster, node).await?;

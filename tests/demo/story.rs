@@ -10,11 +10,11 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 
 use crate::cluster::{Cluster, TOKEN_NAMESPACE, WEBHOOK_HOST};
-use crate::node::Node;
 use crate::progress::{self, step};
 use crate::support::control_plane::{client, install_crds};
 use crate::support::daemon::tail;
 use crate::support::latchkey::{EscServer, Latchkey, OWN_NAMESPACE, RunOptions};
+use crate::support::node::Node;
 use crate::support::{repository, wait};
 
 const ORGANIZATION: &str = "acme";

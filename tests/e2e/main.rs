@@ -6,6 +6,8 @@ mod support;
 mod control_plane;
 mod external_secret;
 mod faults;
+mod injection;
+mod node;
 mod pods;
 mod world;
 mod writes;

@@ -302,7 +302,7 @@ async fn a_crash_in_a_write_loop_loses_no_acknowledged_write() -> anyhow::Result
             .iter()
             .map(|count| count.load(Ordering::SeqCst))
             .sum();
-        wait::until("writes", Duration::from_secs(60), async || {
+        wait::until("writes", Duration::from_mins(1), async || {
             let now: u64 = counts
                 .iter()
                 .map(|count| count.load(Ordering::SeqCst))

@@ -147,6 +147,8 @@ impl ControlPlane {
         match options.node_address {
             Some(address) => server
                 .arg("--bind-address=0.0.0.0")
+                // Nobody resolves the names of nodes here; logs are read at the address.
+                .arg("--kubelet-preferred-address-types=InternalIP")
                 .arg(format!("--advertise-address={address}")),
             // Without nodes nobody needs the API server's own Service, and so no address of this machine.
             None => server

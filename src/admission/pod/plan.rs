@@ -2,13 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::api::well_known::ALIAS_PREFIX;
+use crate::api::v1::ExternalSecretSpec;
+use crate::api::well_known::{ALIAS_PREFIX, POD_INLINE_RECORD_ANNOTATION};
 use crate::model::complaint::Complaint;
 use crate::model::external_secret::stores_named;
-use crate::model::pod_injection::{Injection, KeyRing, Place, Pod, Source, Use, is_injected_name};
+use crate::model::pod_injection::{
+    INLINE_ALIAS, Injection, KeyRing, Place, Pod, Remote, Source, Use, is_injected_name,
+    read_record, recorded_inline,
+};
 use crate::model::secret_store::StoreId;
+use crate::model::store_use::{Read, reads};
 
-use super::super::targets::TargetNames;
+use super::super::view::View;
+use super::inline::{Edit, References, references};
 
 /// What a plan is made in.
 pub(super) struct Surroundings<'s> {
@@ -16,8 +22,8 @@ pub(super) struct Surroundings<'s> {
     pub(super) namespace: &'s str,
     /// Keys of names.
     pub(super) keys: &'s KeyRing,
-    /// Names of the Secrets of ExternalSecrets.
-    pub(super) targets: &'s dyn TargetNames,
+    /// What is known of the cluster.
+    pub(super) view: &'s dyn View,
 }
 
 /// What is done to a pod, and what it needs.
@@ -25,61 +31,152 @@ pub(super) struct Surroundings<'s> {
 pub(super) struct Plan<'p> {
     /// Names that change, in the order they stand in the pod.
     pub(super) rewrites: Vec<(Place<'p>, String)>,
+    /// Variables that change, in the order they stand in the pod.
+    pub(super) edits: Vec<Edit<'p>>,
     /// The Secret of each alias that is used.
     pub(super) names: BTreeMap<String, String>,
-    /// Stores that the used aliases read.
-    pub(super) demands: Vec<Demand<'p>>,
+    /// The Secrets of in-line references.
+    pub(super) inline: BTreeMap<String, (Remote, BTreeSet<String>)>,
+    /// Stores that are read.
+    pub(super) demands: Vec<Demand>,
     /// Annotations of the aliases that nothing uses.
     pub(super) unused: Vec<String>,
     /// What to tell.
     pub(super) warnings: Vec<String>,
 }
 
-/// A store that an alias reads.
+/// What one Secret of a pod reads of one store.
 #[derive(Debug)]
-pub(super) struct Demand<'p> {
+pub(super) struct Demand {
     pub(super) store: StoreId,
-    pub(super) alias: String,
-    pub(super) place: Place<'p>,
+    /// Keys; `None` is a search.
+    pub(super) reads: Vec<Option<String>>,
+    /// The Secret.
+    pub(super) secret: String,
+    /// Who asks, for people.
+    pub(super) asker: String,
+    /// Whether a place would do without the Secret.
+    pub(super) is_optional: bool,
+}
+
+impl Plan<'_> {
+    /// Every Secret that the pod gets.
+    pub(super) fn secrets(&self) -> impl Iterator<Item = &str> {
+        let aliases = self.names.values().map(String::as_str);
+        aliases.chain(self.inline.keys().map(String::as_str))
+    }
+
+    fn demand(
+        &mut self,
+        namespace: &str,
+        spec: &ExternalSecretSpec,
+        secret: &str,
+        asker: &str,
+        is_optional: bool,
+    ) {
+        for store in stores_named(namespace, spec) {
+            let owned = |read: Read<'_>| match read {
+                Read::Key(key) => Some(key.to_owned()),
+                Read::Search => None,
+            };
+            self.demands.push(Demand {
+                reads: reads(namespace, &store, spec)
+                    .into_iter()
+                    .map(owned)
+                    .collect(),
+                store,
+                secret: secret.to_owned(),
+                asker: asker.to_owned(),
+                is_optional,
+            });
+        }
+    }
 }
 
 /// Plans a new pod, which may have been through here before: what is named already stays.
 ///
 /// # Errors
-/// When the aliases of the pod contradict each other.
+/// When the aliases of the pod contradict each other, or a reference in a value cannot be read.
 pub(super) fn create<'p>(
     pod: &'p Pod<'_>,
     injection: &Injection,
     surroundings: &Surroundings<'_>,
-) -> Result<Plan<'p>, Complaint> {
+) -> Result<Plan<'p>, Vec<Complaint>> {
     let uses = pod.uses();
     let mut plan = Plan::default();
     for (alias, source) in &injection.aliases {
         let names = candidates(pod, alias, source, surroundings, &mut plan.warnings);
         let is_ours =
             |place: &&Use<'_>| place.secret == alias || names.iter().any(|n| n == place.secret);
-        let Some(first) = uses.iter().find(is_ours) else {
+        let mut places = uses.iter().filter(is_ours).peekable();
+        let Some(first) = places.peek() else {
             let key = format!("{ALIAS_PREFIX}{alias}");
             plan.warnings
                 .push(format!("{key}: nothing in the pod uses the alias"));
             plan.unused.push(key);
             continue;
         };
+        let asker = format!("alias {alias} ({})", first.place);
+        let is_optional = places.any(|place| place.optional);
         let standing = |name: &&String| uses.iter().any(|place| place.secret == **name);
         let name = names.iter().find(standing).unwrap_or(&names[0]).clone();
-        refuse_shadowing(injection, alias, &name)?;
+        refuse_shadowing(injection, alias, &name).map_err(|complaint| vec![complaint])?;
         if let Source::Spec(spec) = source {
-            let stores = stores_named(surroundings.namespace, spec);
-            plan.demands.extend(stores.into_iter().map(|store| Demand {
-                store,
-                alias: alias.clone(),
-                place: first.place,
-            }));
+            plan.demand(surroundings.namespace, spec, &name, &asker, is_optional);
         }
         plan.names.insert(alias.clone(), name);
     }
     plan.rewrites = rewrites(&uses, &plan.names);
+    add_inline(&mut plan, pod, &uses, injection, surroundings)?;
     Ok(plan)
+}
+
+/// Adds what an earlier pass has made of in-line references, and what this one makes.
+fn add_inline<'p>(
+    plan: &mut Plan<'p>,
+    pod: &'p Pod<'_>,
+    uses: &[Use<'p>],
+    injection: &Injection,
+    surroundings: &Surroundings<'_>,
+) -> Result<(), Vec<Complaint>> {
+    let Surroundings {
+        namespace, keys, ..
+    } = *surroundings;
+    let refresh = injection.settings.refresh;
+    let is_used = |name: &str| uses.iter().any(|place| place.secret == name);
+    for (name, remote, properties) in recorded_inline(namespace, pod, keys, refresh) {
+        if is_used(&name) {
+            let spec = remote.spec(&properties, refresh);
+            plan.demand(namespace, &spec, &name, "an in-line reference", false);
+            plan.inline.insert(name, (remote, properties));
+        }
+    }
+    if !injection.settings.inline {
+        return Ok(());
+    }
+    let references = references(pod)?;
+    let (groups, places) = references.groups();
+    let mut made: BTreeMap<Remote, String> = BTreeMap::new();
+    for (remote, properties) in groups {
+        let mut present = plan.inline.iter();
+        let serving = present.find(|(_, (r, p))| *r == remote && p.is_superset(&properties));
+        if let Some((name, _)) = serving {
+            made.insert(remote, name.clone());
+            continue;
+        }
+        let spec = remote.spec(&properties, refresh);
+        let name = keys.name(namespace, pod.account(), INLINE_ALIAS, &spec);
+        let asker = match places.get(&remote) {
+            Some(place) => format!("an in-line reference ({place})"),
+            None => "an in-line reference".to_owned(),
+        };
+        plan.demand(namespace, &spec, &name, &asker, false);
+        plan.inline
+            .insert(name.clone(), (remote.clone(), properties));
+        made.insert(remote, name);
+    }
+    plan.edits = references.edits(|reference| made.get(&reference.remote).cloned());
+    Ok(())
 }
 
 /// Plans an update: names that a manifest still says by alias become what the live pod says, so that
@@ -108,7 +205,30 @@ pub(super) fn restore<'p>(
         }
     }
     plan.rewrites = rewrites(&pod.uses(), &plan.names);
+    restore_inline(&mut plan, old, pod, &live);
     plan
+}
+
+/// What the live pod records of in-line references and uses.
+fn restore_inline<'p>(plan: &mut Plan<'p>, old: &Pod<'_>, pod: &'p Pod<'_>, live: &BTreeSet<&str>) {
+    let record = old.metadata.annotation(POD_INLINE_RECORD_ANNOTATION);
+    for (name, remote, properties) in record.map(read_record).unwrap_or_default() {
+        if live.contains(name.as_str()) && is_injected_name(&name, INLINE_ALIAS) {
+            plan.inline.insert(name, (remote, properties));
+        }
+    }
+    if plan.inline.is_empty() {
+        return;
+    }
+    let references: References<'p> = references(pod).unwrap_or_default();
+    let inline = &plan.inline;
+    plan.edits = references.edits(|reference| {
+        let mut present = inline.iter();
+        let holds = |(_, (remote, properties)): &(&String, &(Remote, BTreeSet<String>))| {
+            *remote == reference.remote && properties.contains(&reference.property)
+        };
+        present.find(holds).map(|(name, _)| name.clone())
+    });
 }
 
 fn rewrites<'p>(uses: &[Use<'p>], names: &BTreeMap<String, String>) -> Vec<(Place<'p>, String)> {
@@ -146,7 +266,7 @@ fn candidates(
 
 fn target(surroundings: &Surroundings<'_>, external_secret: &str) -> Option<String> {
     surroundings
-        .targets
+        .view
         .target_name(surroundings.namespace, external_secret)
 }
 

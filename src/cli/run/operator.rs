@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use clap::ValueEnum;
 use jiff::{SignedDuration, Timestamp};
 
 use super::Shared;
 use crate::cluster::secrets::KubeSecretReader;
-use crate::controllers::{self, Options, pod_injection};
+use crate::controllers::pod_injection::{self, RestartBy, Revoked};
+use crate::controllers::{self, Options};
 use crate::model::duration;
 use crate::providers::{self, Registry};
 use crate::runtime::lease::{self, Candidate};
@@ -22,9 +24,6 @@ pub(super) struct Args {
     /// Address of the ESC API for stores without `apiUrl`
     #[arg(long, default_value = ESC_URL, value_name = "URL")]
     esc_url: String,
-    /// Only stores of this class, or without one, are served
-    #[arg(long, default_value = "default", value_name = "CLASS")]
-    controller_class: String,
     /// Time between two validations of a store that names no interval
     #[arg(long, default_value = "5m", value_parser = duration::parse, value_name = "DURATION")]
     store_requeue_interval: SignedDuration,
@@ -37,19 +36,51 @@ pub(super) struct Args {
     /// How long a Secret made for pods stays after the last of them has gone
     #[arg(long, default_value = "1h", value_parser = duration::parse, value_name = "DURATION")]
     retain: SignedDuration,
+    /// What becomes of a Secret made for pods whose service account may not use its store any more; it is
+    /// not refreshed either way
+    #[arg(long, value_enum, default_value_t = OnRevoke::Keep, value_name = "ACTION")]
+    on_revoke: OnRevoke,
+    /// How long a Secret stays after the permission went, with --on-revoke=delete
+    #[arg(long, default_value = "10m", value_parser = duration::parse, value_name = "DURATION")]
+    revoke_grace: SignedDuration,
+    /// How pods with `latchkey.dev/on-change: restart` are replaced when their values change
+    #[arg(long, value_enum, default_value_t = Restart::Template, value_name = "WAY")]
+    restart: Restart,
     #[command(flatten)]
     lease: lease::Args,
+}
+
+/// What becomes of a Secret whose pods may not have it any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum OnRevoke {
+    /// It stays as it is.
+    Keep,
+    /// It is deleted after a while.
+    Delete,
+}
+
+/// How pods are replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Restart {
+    /// By an annotation of their workload's template.
+    Template,
+    /// By the Eviction API, one after the other.
+    Evict,
+    /// Not at all; they are told.
+    Off,
 }
 
 /// Adds the operator to a process.
 pub(super) fn add(process: &mut Bound, args: Args, shared: &Shared) -> anyhow::Result<()> {
     let Args {
         esc_url,
-        controller_class,
         store_requeue_interval,
         concurrent,
         adopt_unowned_secrets,
         retain,
+        on_revoke,
+        revoke_grace,
+        restart,
         lease,
     } = args;
     let registry = Registry::new(&providers::Options {
@@ -61,9 +92,9 @@ pub(super) fn add(process: &mut Bound, args: Args, shared: &Shared) -> anyhow::R
         Arc::new(registry),
         Arc::new(KubeSecretReader::new(shared.client.clone())),
         shared.metrics.clone(),
-        Arc::clone(&shared.authorizer),
+        Arc::clone(&shared.reauthorizer),
         Options {
-            controller_class,
+            controller_class: shared.controller_class.clone(),
             store_interval: store_requeue_interval.unsigned_abs(),
             concurrency: concurrent,
             adopt_unowned: adopt_unowned_secrets,
@@ -73,7 +104,17 @@ pub(super) fn add(process: &mut Bound, args: Args, shared: &Shared) -> anyhow::R
     ));
     let injection = pod_injection::Options {
         keys: Arc::clone(&shared.keys),
+        own_namespace: shared.own_namespace.clone(),
         retain,
+        on_revoke: match on_revoke {
+            OnRevoke::Keep => Revoked::Keep,
+            OnRevoke::Delete => Revoked::Delete(revoke_grace),
+        },
+        restart: match restart {
+            Restart::Template => RestartBy::Template,
+            Restart::Evict => RestartBy::Evict,
+            Restart::Off => RestartBy::Off,
+        },
     };
     let candidate = lease.enable_leader_election.then(|| {
         let identity = shared.identity.clone();

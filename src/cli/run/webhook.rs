@@ -1,5 +1,6 @@
 //! The webhook's part of a process.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -7,7 +8,7 @@ use jiff::Timestamp;
 
 use super::Shared;
 use crate::admission::registration::{self, Endpoint};
-use crate::admission::{self, Webhook, watch_targets};
+use crate::admission::{self, Watched, Webhook};
 use crate::certs::{Registration, Rotator};
 use crate::runtime::Bound;
 
@@ -72,10 +73,11 @@ pub(super) async fn add(process: &mut Bound, args: Args, shared: &Shared) -> any
         Timestamp::now,
     );
     let rotator = rotator.await.context("failed to set the webhook up")?;
-    let (targets, follow_targets) = watch_targets(shared.client.clone());
+    let (view, follow_cluster) = Watched::new(&shared.client);
     let webhook = Webhook {
         keys: shared.keys.clone(),
-        targets,
+        view: Arc::new(view),
+        controller_class: shared.controller_class.clone(),
         authorizer: shared.authorizer.clone(),
         own_namespace: shared.own_namespace.clone(),
         metrics: shared.metrics.clone(),
@@ -87,7 +89,7 @@ pub(super) async fn add(process: &mut Bound, args: Args, shared: &Shared) -> any
         tokio::select! {
             () = serving => Ok(()),
             () = rotator.run() => Err("the certificates' rotation stopped".to_owned()),
-            () = follow_targets => Err("the watch of ExternalSecrets stopped".to_owned()),
+            () = follow_cluster => Err("the watches of the webhook stopped".to_owned()),
         }
     });
     Ok(())

@@ -20,7 +20,6 @@ use crate::cluster::secret_object::{Stored, Version};
 use crate::controllers::Context;
 use crate::model::external_secret::ExternalSecret;
 use crate::model::hash;
-use crate::secret::SecretMap;
 
 /// Wait before a pass that lost a race is made again.
 const RACE_WAIT: Duration = Duration::from_millis(200);
@@ -250,7 +249,9 @@ pub(super) async fn verify(
     };
     let present = hash::data(&stored.content.data);
     let labels = &stored.content.labels;
-    let marked = labels.get(MANAGED_LABEL).is_some_and(|value| value == "true")
+    let marked = labels
+        .get(MANAGED_LABEL)
+        .is_some_and(|value| value == "true")
         && stored.content.annotations.get(DATA_HASH_ANNOTATION) == Some(&present);
     // What a template makes of the metadata is not known without the values.
     let intact = marked && (spec.target.template.is_some() || needs_no_write());

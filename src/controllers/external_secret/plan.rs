@@ -7,12 +7,10 @@ mod tests;
 mod tests_template;
 mod write;
 
-pub(super) use step::{Observed, Step, TargetState, next_step};
-pub(in crate::controllers) use step::{
-    StoreState, rest_after_success, store_trouble, window_start,
-};
+pub(super) use step::{Observed, Step, TargetState, next_step, rest_after_success, window_start};
+pub(in crate::controllers) use step::{StoreState, store_trouble};
 pub(crate) use write::Consent;
-pub(in crate::controllers) use write::{Content, Dress};
+pub(crate) use write::{Content, Dress};
 pub(super) use write::{Existing, Object, Write, plan_write};
 
 /// Why the Secret could not be made, as the user reads it.

@@ -43,19 +43,25 @@ pub(in crate::controllers) async fn content(
     let mut texts = Vec::new();
     for source in &template.sources {
         let read = read(context, &spec.namespace, &source.origin).await;
-        texts.push(read.map_err(|why| failed(&format!("error fetching templateFrom data: {why}")))?);
+        texts
+            .push(read.map_err(|why| failed(&format!("error fetching templateFrom data: {why}")))?);
     }
     let (template, now) = (template.clone(), context.now());
     // A template may make RSA keys, which takes a thread for a second.
     let rendered = tokio::task::spawn_blocking(move || render(&template, data, &texts, now)).await;
     match rendered {
         Ok(rendered) => rendered.map_err(|why| failed(&why)),
-        Err(_) => Err(failed("the template made latchkey panic; its log has the cause")),
+        Err(_) => Err(failed(
+            "the template made latchkey panic; its log has the cause",
+        )),
     }
 }
 
 fn failed(why: &str) -> Failure {
-    Failure::passing(status::NOT_UPDATED, format!("could not apply template: {why}"))
+    Failure::passing(
+        status::NOT_UPDATED,
+        format!("could not apply template: {why}"),
+    )
 }
 
 async fn read(context: &Context, namespace: &str, origin: &Origin) -> Result<Vec<Text>, String> {
@@ -70,7 +76,9 @@ async fn read(context: &Context, namespace: &str, origin: &Origin) -> Result<Vec
             let read = read.map_err(|error| error.to_string())?;
             let values = read.map(|values| {
                 let values = values.into_iter();
-                values.map(|(key, text)| (key, SecretBytes::from(text))).collect()
+                values
+                    .map(|(key, text)| (key, SecretBytes::from(text)))
+                    .collect()
             });
             pick(keys, "configmap", values)
         }
@@ -117,7 +125,8 @@ fn render(
             };
             for (key, value) in values {
                 let value = keys::decode(value, source.decoding);
-                let value = value.map_err(|why| at(format!("failure decoding key {key}: {why}")))?;
+                let value =
+                    value.map_err(|why| at(format!("failure decoding key {key}: {why}")))?;
                 made.put(source.place, key, value)?;
             }
         }
@@ -177,7 +186,9 @@ impl Made {
 /// A rendered YAML map of texts; numbers and booleans become text, as ESO has it.
 fn map(output: &SecretBytes) -> Result<SecretMap, String> {
     let unfit = |why: &str| format!("could not unmarshal template to 'map[string][]byte': {why}");
-    let text = output.expose_str().ok_or_else(|| unfit("it is not text in UTF-8"))?;
+    let text = output
+        .expose_str()
+        .ok_or_else(|| unfit("it is not text in UTF-8"))?;
     if text.trim().is_empty() {
         return Ok(SecretMap::new());
     }
@@ -319,7 +330,10 @@ mod tests {
     #[test]
     fn a_missing_key_is_told_with_its_place_and_shows_no_value() {
         let why = rendered(&json!({"data": {"url": "a {{ .usr }}"}}), &[]).unwrap_err();
-        assert!(why.starts_with("unable to execute template at key url: "), "{why}");
+        assert!(
+            why.starts_with("unable to execute template at key url: "),
+            "{why}"
+        );
         assert!(why.contains("map has no entry for key \"usr\""), "{why}");
         assert!(!why.contains("p&ss"), "{why}");
     }

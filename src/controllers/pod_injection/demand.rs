@@ -1,7 +1,8 @@
 //! Which Secrets the live pods wait for.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
 
 use crate::cluster::secret_object::Owner;
@@ -16,6 +17,7 @@ pub(super) struct Demand {
     pods: HashMap<Key, Vec<Key>>,
     secrets: HashMap<Key, Needed>,
     relisted: Option<HashSet<Key>>,
+    is_complete: bool,
 }
 
 /// A Secret that at least one live pod waits for.
@@ -27,13 +29,21 @@ pub(super) struct Needed {
     pub pods: BTreeMap<String, Waiting>,
 }
 
-/// A pod that waits.
+/// A pod that waits for Secrets, or has them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Waiting {
     /// Identity of the pod.
     pub uid: String,
     /// Its immediate controller, or itself: an owner of the Secret.
     pub owner: Owner,
+    /// When the pod was made.
+    pub created: Timestamp,
+    /// Whether all its containers are ready.
+    pub ready: bool,
+    /// Digest of the values its workload was last restarted for, when the pod was made.
+    pub restarted_for: Option<String>,
+    /// Secrets whose change asks for a restart of the pod.
+    pub restarts_on: BTreeSet<String>,
 }
 
 impl Needed {
@@ -44,18 +54,19 @@ impl Needed {
         owners.dedup();
         owners
     }
+}
 
-    /// References to the pods, for Events.
-    pub(super) fn references(&self, namespace: &str) -> Vec<ObjectReference> {
-        let reference = |(name, pod): (&String, &Waiting)| ObjectReference {
+impl Waiting {
+    /// A reference to the pod, for Events.
+    pub(super) fn reference(&self, namespace: &str, name: &str) -> ObjectReference {
+        ObjectReference {
             api_version: Some("v1".to_owned()),
             kind: Some("Pod".to_owned()),
-            name: Some(name.clone()),
+            name: Some(name.to_owned()),
             namespace: Some(namespace.to_owned()),
-            uid: Some(pod.uid.clone()),
+            uid: Some(self.uid.clone()),
             ..ObjectReference::default()
-        };
-        self.pods.iter().map(reference).collect()
+        }
     }
 }
 
@@ -74,7 +85,13 @@ impl Demand {
             .iter()
             .map(|want| (pod.0.clone(), want.secret_name.clone()))
             .collect();
-        if self.pods.get(&pod) == Some(&names) {
+        if self.is_known(&pod, waiting, &names) {
+            for name in &names {
+                let needed = self.secrets.get_mut(name);
+                if let Some(present) = needed.and_then(|needed| needed.pods.get_mut(&pod.1)) {
+                    present.clone_from(waiting);
+                }
+            }
             return Vec::new();
         }
         let mut changed = self.remove(&pod);
@@ -90,6 +107,18 @@ impl Demand {
             self.pods.insert(pod, names);
         }
         changed
+    }
+
+    /// Whether this very pod waits for just these Secrets already.
+    fn is_known(&self, pod: &Key, waiting: &Waiting, names: &[Key]) -> bool {
+        let same = |name: &Key| {
+            let needed = self.secrets.get(name);
+            let present = needed.and_then(|needed| needed.pods.get(&pod.1));
+            present
+                .is_some_and(|present| present.uid == waiting.uid && present.owner == waiting.owner)
+        };
+        let known = self.pods.get(pod).map(Vec::as_slice).unwrap_or_default();
+        known == names && names.iter().all(same)
     }
 
     /// Drops a pod that is gone or has ended; answers the Secrets whose demand changed.
@@ -113,6 +142,7 @@ impl Demand {
 
     /// The list is complete; pods that are not in it are dropped.
     pub(super) fn end_list(&mut self) -> Vec<Key> {
+        self.is_complete = true;
         let Some(relisted) = self.relisted.take() else {
             return Vec::new();
         };
@@ -125,9 +155,44 @@ impl Demand {
         gone.iter().flat_map(|pod| self.remove(pod)).collect()
     }
 
+    /// Whether all pods have been listed once; before that nobody can say that a Secret is not needed.
+    pub(super) fn is_complete(&self) -> bool {
+        self.is_complete
+    }
+
     /// The demand for a Secret.
     pub(super) fn of(&self, secret: &Key) -> Option<&Needed> {
         self.secrets.get(secret)
+    }
+
+    /// The pods of `namespace` whose owner has this uid, by name.
+    pub(super) fn owned_by(&self, namespace: &str, uid: &str) -> BTreeMap<String, Waiting> {
+        let pods = self.pods.iter().filter(|(pod, _)| pod.0 == namespace);
+        let waiting = pods.filter_map(|(pod, names)| {
+            let waiting = self.secrets.get(names.first()?)?.pods.get(&pod.1)?;
+            (waiting.owner.uid == uid).then(|| (pod.1.clone(), waiting.clone()))
+        });
+        waiting.collect()
+    }
+}
+
+/// A pod of an owner of `kind`, for tests.
+#[cfg(test)]
+pub(super) fn waiting_of(kind: &str, owner: &str) -> Waiting {
+    Waiting {
+        uid: format!("pod of {owner}"),
+        owner: Owner {
+            api_version: "apps/v1".to_owned(),
+            kind: kind.to_owned(),
+            name: "web".to_owned(),
+            uid: owner.to_owned(),
+            controller: false,
+            block_owner_deletion: false,
+        },
+        created: Timestamp::UNIX_EPOCH,
+        ready: false,
+        restarted_for: None,
+        restarts_on: BTreeSet::new(),
     }
 }
 
@@ -137,17 +202,7 @@ mod tests {
     use crate::api::v1::ExternalSecretSpec;
 
     fn owner(uid: &str) -> Waiting {
-        Waiting {
-            uid: format!("pod of {uid}"),
-            owner: Owner {
-                api_version: "apps/v1".to_owned(),
-                kind: "ReplicaSet".to_owned(),
-                name: "web".to_owned(),
-                uid: uid.to_owned(),
-                controller: false,
-                block_owner_deletion: false,
-            },
-        }
+        waiting_of("ReplicaSet", uid)
     }
 
     fn wants(secret: &str) -> Materialisation {
@@ -182,22 +237,36 @@ mod tests {
     }
 
     #[test]
-    fn an_unchanged_pod_wakes_nothing() {
+    fn an_unchanged_pod_wakes_nothing_and_its_readiness_is_noted() {
         let mut demand = Demand::default();
         demand.apply(key("a"), &owner("1"), vec![wants("s")]);
-        assert!(
-            demand
-                .apply(key("a"), &owner("1"), vec![wants("s")])
-                .is_empty()
-        );
+        let ready = Waiting {
+            ready: true,
+            ..owner("1")
+        };
+        assert!(demand.apply(key("a"), &ready, vec![wants("s")]).is_empty());
+        assert!(demand.owned_by("team", "1")["a"].ready);
+        assert!(demand.owned_by("team", "2").is_empty());
+        assert!(demand.owned_by("other", "1").is_empty());
+    }
+
+    #[test]
+    fn a_pod_that_was_made_anew_under_its_name_is_another_owner() {
+        let mut demand = Demand::default();
+        demand.apply(key("a"), &owner("1"), vec![wants("s")]);
+        let changed = demand.apply(key("a"), &owner("2"), vec![wants("s")]);
+        assert!(changed.contains(&key("s")));
+        assert_eq!(demand.of(&key("s")).unwrap().owners(), [owner("2").owner]);
     }
 
     #[test]
     fn pods_missing_from_a_new_list_are_dropped() {
         let mut demand = Demand::default();
         demand.apply(key("a"), &owner("1"), vec![wants("s")]);
+        assert!(!demand.is_complete());
         demand.begin_list();
         assert_eq!(demand.end_list(), [key("s")]);
         assert!(demand.of(&key("s")).is_none());
+        assert!(demand.is_complete());
     }
 }

@@ -116,7 +116,10 @@ impl Template {
             ("metadata.annotations", &self.annotations),
         ] {
             for (key, text) in map {
-                texts.push((format!("spec.target.template.{path}[{key:?}]"), text.as_str()));
+                texts.push((
+                    format!("spec.target.template.{path}[{key:?}]"),
+                    text.as_str(),
+                ));
             }
         }
         texts
@@ -170,8 +173,14 @@ fn parse_sources(
         }
     };
     let origins = [
-        entry.config_map.as_ref().map(|map| Origin::ConfigMap(keys(map))),
-        entry.secret.as_ref().map(|secret| Origin::Secret(keys(secret))),
+        entry
+            .config_map
+            .as_ref()
+            .map(|map| Origin::ConfigMap(keys(map))),
+        entry
+            .secret
+            .as_ref()
+            .map(|secret| Origin::Secret(keys(secret))),
         entry.literal.clone().map(Origin::Literal),
     ];
     if origins.iter().all(Option::is_none) {
@@ -180,13 +189,15 @@ fn parse_sources(
             "one of configMap, secret and literal must be set",
         ));
     }
-    sources.extend(origins.into_iter().flatten().map(|origin| TemplateSource {
-        field: field.to_owned(),
-        origin,
-        place,
-        decoding: entry
-            .values_decoding_strategy
-            .unwrap_or(DecodingStrategy::None),
+    sources.extend(origins.into_iter().flatten().map(|origin| {
+        TemplateSource {
+            field: field.to_owned(),
+            origin,
+            place,
+            decoding: entry
+                .values_decoding_strategy
+                .unwrap_or(DecodingStrategy::None),
+        }
     }));
 }
 
@@ -270,7 +281,13 @@ mod tests {
     fn an_unknown_place_and_an_empty_source_are_told_by_field() {
         let told = parse(&json!({"templateFrom": [{"literal": "a", "target": "spec.x"}, {}]}));
         let told = told.unwrap_err();
-        assert!(told[0].starts_with("spec.target.template.templateFrom[0].target: "), "{told:?}");
-        assert!(told[1].starts_with("spec.target.template.templateFrom[1]: "), "{told:?}");
+        assert!(
+            told[0].starts_with("spec.target.template.templateFrom[0].target: "),
+            "{told:?}"
+        );
+        assert!(
+            told[1].starts_with("spec.target.template.templateFrom[1]: "),
+            "{told:?}"
+        );
     }
 }

@@ -1,5 +1,8 @@
 //! Names of injected Secrets: nobody can guess one, and a record is believed only if it yields its name.
 
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
 use aws_lc_rs::hmac;
 use data_encoding::BASE32_NOPAD;
 
@@ -15,8 +18,10 @@ const MAC_LENGTH: usize = 20;
 const PREFIX: &str = "inj-";
 
 /// The keys under which names are made: new names under the current one, while pods that were admitted
-/// under the one before keep theirs.
-pub struct KeyRing {
+/// under the one before keep theirs. The keys can be exchanged while the ring is in use.
+pub struct KeyRing(ArcSwap<Keys>);
+
+struct Keys {
     current: hmac::Key,
     previous: Option<hmac::Key>,
 }
@@ -25,11 +30,15 @@ impl KeyRing {
     /// Makes a ring of `current` and the key that was current before, if there is one.
     #[must_use]
     pub fn new(current: &SecretBytes, previous: Option<&SecretBytes>) -> Self {
-        let key = |bytes: &SecretBytes| hmac::Key::new(hmac::HMAC_SHA256, bytes.expose());
-        Self {
-            current: key(current),
-            previous: previous.map(key),
-        }
+        Self(ArcSwap::from_pointee(Keys::new(current, previous)))
+    }
+
+    /// Puts other keys in the place of those of the ring; answers whether they were others.
+    pub fn replace(&self, current: &SecretBytes, previous: Option<&SecretBytes>) -> bool {
+        let keys = Keys::new(current, previous);
+        let changed = self.0.load().fingerprint() != keys.fingerprint();
+        self.0.store(Arc::new(keys));
+        changed
     }
 
     /// Name of the Secret that `account` of `namespace` gets for `spec` under `alias`.
@@ -41,7 +50,8 @@ impl KeyRing {
         alias: &str,
         spec: &ExternalSecretSpec,
     ) -> String {
-        name(&self.current, [namespace, account, alias, &canonical(spec)])
+        let keys = self.0.load();
+        name(&keys.current, [namespace, account, alias, &canonical(spec)])
     }
 
     /// Every name that a live pod may have for it, the current one first.
@@ -51,10 +61,30 @@ impl KeyRing {
         account: &str,
         alias: &str,
         spec: &ExternalSecretSpec,
-    ) -> impl Iterator<Item = String> {
+    ) -> impl Iterator<Item = String> + use<> {
         let text = canonical(spec);
-        let keys = std::iter::once(&self.current).chain(&self.previous);
-        keys.map(move |key| name(key, [namespace, account, alias, &text]))
+        let keys = self.0.load();
+        let keys = std::iter::once(&keys.current).chain(&keys.previous);
+        let names: Vec<String> = keys
+            .map(|key| name(key, [namespace, account, alias, &text]))
+            .collect();
+        names.into_iter()
+    }
+}
+
+impl Keys {
+    fn new(current: &SecretBytes, previous: Option<&SecretBytes>) -> Self {
+        let key = |bytes: &SecretBytes| hmac::Key::new(hmac::HMAC_SHA256, bytes.expose());
+        Self {
+            current: key(current),
+            previous: previous.map(key),
+        }
+    }
+
+    /// Tells keys apart without showing them.
+    fn fingerprint(&self) -> (String, Option<String>) {
+        let of = |key: &hmac::Key| name(key, ["", "", "", ""]);
+        (of(&self.current), self.previous.as_ref().map(of))
     }
 }
 

@@ -4,10 +4,11 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
 use serde::Deserialize;
 use serde_json::Value;
+
+use super::place::{ContainerPlace, ContainerVariable, Place, Use, VolumePart};
 
 /// Service account of a pod that names none.
 const DEFAULT_ACCOUNT: &str = "default";
@@ -100,6 +101,8 @@ struct Variable<'a> {
     #[serde(borrow, default)]
     name: Text<'a>,
     #[serde(borrow, default)]
+    value: Option<Text<'a>>,
+    #[serde(borrow, default)]
     value_from: Option<ValueFrom<'a>>,
 }
 
@@ -121,6 +124,8 @@ struct VariablesFrom<'a> {
 struct Reference<'a> {
     #[serde(borrow, default)]
     name: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    key: Option<Text<'a>>,
     #[serde(default)]
     optional: Option<bool>,
 }
@@ -165,117 +170,6 @@ struct Csi<'a> {
     node_publish_secret_ref: Option<Reference<'a>>,
 }
 
-/// One place of a pod that names a Secret.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Use<'p> {
-    /// Where it stands.
-    pub place: Place<'p>,
-    /// Name of the Secret.
-    pub secret: &'p str,
-    /// Whether the pod starts without it.
-    pub optional: bool,
-}
-
-/// Where the name of a Secret stands; `Display` is for people.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place<'p> {
-    /// `env[].valueFrom.secretKeyRef.name`.
-    Variable {
-        /// The container.
-        container: ContainerPlace<'p>,
-        /// Index of the variable.
-        index: usize,
-        /// Name of the variable.
-        name: &'p str,
-    },
-    /// `envFrom[].secretRef.name`.
-    Variables {
-        /// The container.
-        container: ContainerPlace<'p>,
-        /// Index in `envFrom`.
-        index: usize,
-    },
-    /// A volume.
-    Volume {
-        /// Index of the volume.
-        index: usize,
-        /// Name of the volume.
-        name: &'p str,
-        /// Which of its fields.
-        part: VolumePart,
-    },
-    /// `imagePullSecrets[].name`.
-    PullSecret {
-        /// Index of the pull secret.
-        index: usize,
-    },
-}
-
-/// Names a container.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ContainerPlace<'p> {
-    list: &'static str,
-    index: usize,
-    name: &'p str,
-}
-
-/// A field of a volume that names a Secret.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum VolumePart {
-    /// `secret.secretName`.
-    Secret,
-    /// `projected.sources[].secret.name`.
-    Projected(usize),
-    /// `csi.nodePublishSecretRef.name`.
-    Csi,
-}
-
-impl Place<'_> {
-    /// JSON Pointer (RFC 6901) to the name.
-    #[must_use]
-    pub fn pointer(&self) -> String {
-        let of = |c: &ContainerPlace<'_>| format!("/spec/{}/{}", c.list, c.index);
-        match self {
-            Self::Variable {
-                container, index, ..
-            } => format!("{}/env/{index}/valueFrom/secretKeyRef/name", of(container)),
-            Self::Variables { container, index } => {
-                format!("{}/envFrom/{index}/secretRef/name", of(container))
-            }
-            Self::Volume { index, part, .. } => {
-                let field = match part {
-                    VolumePart::Secret => "secret/secretName".to_owned(),
-                    VolumePart::Projected(source) => {
-                        format!("projected/sources/{source}/secret/name")
-                    }
-                    VolumePart::Csi => "csi/nodePublishSecretRef/name".to_owned(),
-                };
-                format!("/spec/volumes/{index}/{field}")
-            }
-            Self::PullSecret { index } => format!("/spec/imagePullSecrets/{index}/name"),
-        }
-    }
-}
-
-impl fmt::Display for Place<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Variable {
-                container, name, ..
-            } => write!(f, "{container}, env {name}"),
-            Self::Variables { container, index } => write!(f, "{container}, envFrom[{index}]"),
-            Self::Volume { name, .. } => write!(f, "volume {name}"),
-            Self::PullSecret { index } => write!(f, "imagePullSecrets[{index}]"),
-        }
-    }
-}
-
-impl fmt::Display for ContainerPlace<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "container {}", self.name)
-    }
-}
-
 impl Pod<'_> {
     /// The service account the pod runs as.
     #[must_use]
@@ -293,19 +187,8 @@ impl Pod<'_> {
     pub fn uses(&self) -> Vec<Use<'_>> {
         let mut uses = Vec::new();
         let spec = &self.spec;
-        for (list, containers) in [
-            ("initContainers", &spec.init_containers),
-            ("containers", &spec.containers),
-            ("ephemeralContainers", &spec.ephemeral_containers),
-        ] {
-            for (index, container) in containers.iter().flatten().enumerate() {
-                let place = ContainerPlace {
-                    list,
-                    index,
-                    name: &container.name.0,
-                };
-                container.uses(place, &mut uses);
-            }
+        for (place, container) in self.containers() {
+            container.uses(place, &mut uses);
         }
         for (index, volume) in spec.volumes.iter().flatten().enumerate() {
             volume.uses(index, &mut uses);
@@ -314,6 +197,48 @@ impl Pod<'_> {
             reference.at(Place::PullSecret { index }, &mut uses);
         }
         uses
+    }
+
+    /// The variables of every container that has any, in the order of [`Self::uses`].
+    pub fn variables(
+        &self,
+    ) -> impl Iterator<Item = (ContainerPlace<'_>, Vec<ContainerVariable<'_>>)> {
+        self.containers().filter_map(|(place, container)| {
+            let variables = container.env.as_ref()?;
+            Some((place, variables.iter().map(Variable::view).collect()))
+        })
+    }
+
+    fn containers(&self) -> impl Iterator<Item = (ContainerPlace<'_>, &Container<'_>)> {
+        let spec = &self.spec;
+        let lists = [
+            ("initContainers", &spec.init_containers),
+            ("containers", &spec.containers),
+            ("ephemeralContainers", &spec.ephemeral_containers),
+        ];
+        lists.into_iter().flat_map(|(list, containers)| {
+            let containers = containers.iter().flatten().enumerate();
+            containers.map(move |(index, container)| {
+                let name = &*container.name.0;
+                (ContainerPlace { list, index, name }, container)
+            })
+        })
+    }
+}
+
+impl Variable<'_> {
+    fn view(&self) -> ContainerVariable<'_> {
+        let source = self.value_from.as_ref();
+        let reference = source.and_then(|source| source.secret_key_ref.as_ref());
+        let secret = reference.and_then(|reference| {
+            let (name, key) = (reference.name.as_ref()?, reference.key.as_ref()?);
+            Some((&*name.0, &*key.0))
+        });
+        ContainerVariable {
+            name: &self.name.0,
+            value: self.value.as_ref().map(|value| &*value.0),
+            secret,
+        }
     }
 }
 

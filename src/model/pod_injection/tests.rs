@@ -93,7 +93,6 @@ fn case_29_31_32_a_bad_value_is_refused_with_its_key(#[case] text: &str, #[case]
 #[case("latchkey.dev/refresh", "soon")]
 #[case("latchkey.dev/refresh", "-5m")]
 #[case("latchkey.dev/inline", "yes")]
-#[case("latchkey.dev/inline", "true")]
 #[case("latchkey.dev/on-change", "reload")]
 #[case("latchkey.dev/on-error", "")]
 #[case("latchkey.dev/mode", "memory")]
@@ -297,4 +296,21 @@ proptest! {
         let read: ExternalSecretSpec = serde_json::from_str(&once).unwrap();
         prop_assert_eq!(canonical(&read), once);
     }
+}
+
+#[test]
+fn a_ring_whose_keys_are_exchanged_knows_the_key_before_and_no_older_one() {
+    let spec = spec_of("secret://vault/key");
+    let ring = ring("first");
+    let first = ring.name("team", "web", "db", &spec);
+    let bytes = SecretBytes::from;
+    assert!(!ring.replace(&bytes("first"), None));
+    assert!(ring.replace(&bytes("second"), Some(&bytes("first"))));
+    let second = ring.name("team", "web", "db", &spec);
+    assert_ne!(first, second);
+    let names: Vec<String> = ring.names("team", "web", "db", &spec).collect();
+    assert_eq!(names, [second, first.clone()]);
+    assert!(ring.replace(&bytes("third"), Some(&bytes("second"))));
+    let mut names = ring.names("team", "web", "db", &spec);
+    assert!(names.all(|name| name != first));
 }

@@ -27,7 +27,7 @@ pub(in crate::controllers::external_secret) struct Object<'a> {
 
 /// What is to be in the Secret.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(in crate::controllers) struct Content {
+pub(crate) struct Content {
     /// The values.
     pub data: SecretMap,
     /// Whether the stores gave nothing at all, which deletionPolicy decides on.
@@ -38,7 +38,7 @@ pub(in crate::controllers) struct Content {
 
 /// What a template makes of a Secret besides its data.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(in crate::controllers) struct Dress {
+pub(crate) struct Dress {
     /// Type, if the template names one.
     pub type_: Option<String>,
     /// Labels.

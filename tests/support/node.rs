@@ -1,32 +1,29 @@
 //! A node that runs pods for real: containerd and kubelet in namespaces of their own.
 //!
-//! The demo starts itself again in new network, mount and process namespaces. Whatever happens to it there
-//! goes with them: processes, mounts, addresses, the kernel settings that a kubelet changes. Control groups
+//! A program that wants a node starts itself again in new network, mount and process namespaces. Whatever
+//! happens to it there goes with them: processes, mounts, addresses, the kernel settings that a kubelet changes. Control groups
 //! are the one thing that stays behind, so a watchdog outside removes those.
 
+#[path = "node/parts.rs"]
 mod parts;
 
 use std::net::Ipv4Addr;
-use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus};
+use std::process::{Child, Command};
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use rustix::process::{Pid, Signal, kill_process_group};
 
-use crate::progress::{self, step};
-use crate::signals;
-use crate::support::control_plane::{self, ControlPlane};
-use crate::support::daemon::{self, Daemon};
-use crate::support::kubectl::output_of;
-use crate::support::workdir::Workdir;
-use crate::support::{repository, wait};
+use super::control_plane::{self, ControlPlane};
+use super::daemon::{self, Daemon};
+use super::kubectl::output_of;
+use super::workdir::Workdir;
+use super::{repository, wait};
 
 /// The node's address in its network namespace.
 pub(crate) const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 223, 0, 1);
 /// The node's name.
-const NAME: &str = "demo-node";
+const NAME: &str = "node";
 /// Programs that are needed, and the Debian packages that have them.
 const NEEDED: [(&str, &str); 7] = [
     ("/usr/bin/containerd", "containerd"),
@@ -40,17 +37,25 @@ const NEEDED: [(&str, &str); 7] = [
 /// How long containerd or the node may take to become ready.
 const READY_WITHIN: Duration = Duration::from_mins(2);
 
-/// Runs the demo again in namespaces of its own and returns how that ended.
-pub(crate) async fn enter() -> anyhow::Result<ExitStatus> {
-    ensure!(
-        rustix::process::geteuid().is_root(),
-        "NODE=1 runs containers and must be root; `make demo` alone needs no rights"
-    );
-    ensure!(
-        std::env::var_os(crate::cluster::KUBECONFIG).is_none_or(|value| value.is_empty()),
-        "NODE=1 brings its own cluster: unset {}",
-        crate::cluster::KUBECONFIG
-    );
+/// This program, running again in namespaces of its own.
+#[derive(Debug)]
+pub(crate) struct Inside {
+    /// The process.
+    pub(crate) child: Child,
+    // Removed, with what is left of the control groups, after the process has ended.
+    _outside: Workdir,
+}
+
+/// Whether this process may make a node.
+pub(crate) fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// Starts this program again in namespaces of its own, with arguments made from a folder outside of them,
+/// which [`Node::prepare`] and [`Node::start`] want there.
+///
+/// Needs root; installs the Debian packages that are missing.
+pub(crate) async fn enter(arguments: impl FnOnce(&mut Command, &Path)) -> anyhow::Result<Inside> {
     install_packages()?;
     // Here, where the network is.
     tokio::task::spawn_blocking(control_plane::build).await??;
@@ -60,32 +65,13 @@ pub(crate) async fn enter() -> anyhow::Result<ExitStatus> {
         .args(["--net", "--mount", "--pid", "--fork", "--mount-proc"])
         .args(["--kill-child=KILL", "--"])
         .arg(std::env::current_exe()?)
-        .arg("--inside")
-        .arg(outside.path())
         // Everything written inside goes with this folder.
         .env("TMPDIR", outside.path());
-    let child = daemon::spawn_attached(&command)?;
-    wait_and_forward_signals(child).await
-}
-
-async fn wait_and_forward_signals(mut child: Child) -> anyhow::Result<ExitStatus> {
-    let group =
-        Pid::from_raw(i32::try_from(child.id())?).context("a process id must not be zero")?;
-    let mut ended = tokio::task::spawn_blocking(move || child.wait());
-    let mut signal = Signal::TERM;
-    loop {
-        tokio::select! {
-            status = &mut ended => {
-                let status = status??;
-                return Ok(status.code().map_or(status, |code| ExitStatus::from_raw(code << 8)));
-            }
-            () = signals::interrupted() => {
-                kill_process_group(group, signal).ok();
-                // Whoever asks twice means it.
-                signal = Signal::KILL;
-            }
-        }
-    }
+    arguments(&mut command, outside.path());
+    Ok(Inside {
+        child: daemon::spawn_attached(&command)?,
+        _outside: outside,
+    })
 }
 
 fn install_packages() -> anyhow::Result<()> {
@@ -97,7 +83,7 @@ fn install_packages() -> anyhow::Result<()> {
     if missing.is_empty() {
         return Ok(());
     }
-    progress::chapter(format!("Installing Debian packages: {}", missing.join(" ")));
+    eprintln!("Installing Debian packages: {}", missing.join(" "));
     let apt_get = |args: &[&str]| -> anyhow::Result<()> {
         let status = Command::new("apt-get")
             .args(args)
@@ -131,19 +117,15 @@ impl Node {
     /// Starts containerd and the kubelet and waits until the node is ready.
     pub(crate) async fn start(plane: &ControlPlane, outside: &Path) -> anyhow::Result<Self> {
         let folder = plane.workdir().folder("node")?;
-        let containerd = step("starting containerd", start_containerd(&folder)).await?;
-        step("making and importing the images", import_images(&folder)).await?;
+        let containerd = start_containerd(&folder).await?;
+        import_images(&folder).await?;
         let kubelet = start_kubelet(plane, &folder, &group_of(outside)?)?;
         let mut node = Self {
             kubelet,
             containerd,
             folder,
         };
-        step(
-            "waiting for the node to be ready",
-            node.wait_until_ready(plane),
-        )
-        .await?;
+        node.wait_until_ready(plane).await?;
         Ok(node)
     }
 
@@ -171,7 +153,7 @@ impl Drop for Node {
         // The kubelet first, so that it restarts nothing; then what would keep the folder from being removed.
         let stopped = self.kubelet.stop().and_then(|_| self.containerd.stop());
         if let Err(error) = stopped.and_then(|_| parts::unmount_below(&self.folder)) {
-            println!("FAIL could not stop the node: {error:#}");
+            eprintln!("could not stop the node: {error:#}");
         }
     }
 }
@@ -197,7 +179,7 @@ async fn start_containerd(folder: &Path) -> anyhow::Result<Daemon> {
 }
 
 async fn import_images(folder: &Path) -> anyhow::Result<()> {
-    let scripts = repository().join("tests/demo/node");
+    let scripts = repository().join("tests/support/node");
     let mut make = tokio::process::Command::new("sh");
     make.arg(scripts.join("image.sh"))
         .arg(folder)

@@ -1,0 +1,164 @@
+//! What the webhook knows of the cluster without asking: caches that watches fill.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+
+use futures::{FutureExt as _, Stream, StreamExt as _};
+use k8s_openapi::api::core::v1::{Namespace, Secret};
+use kube::api::{Api, PartialObjectMeta};
+use kube::core::DeserializeGuard;
+use kube::runtime::reflector::{Lookup, ObjectRef, Store, store};
+use kube::runtime::watcher::{Config, Event, Result as WatchResult};
+use kube::runtime::{WatchStreamExt as _, watcher};
+use kube::{Client, Resource, ResourceExt};
+
+use crate::api::meta::StoreKind;
+use crate::api::v1::{
+    ClusterSecretStore, ExternalSecret, SecretStore, SecretStoreSpec, SecretStoreStatus,
+};
+use crate::api::well_known::{CONDITION_READY, KEY_SCOPE_ANNOTATION, MATERIALISED_LABEL};
+use crate::model::external_secret::target_name;
+use crate::model::secret_store::StoreId;
+use crate::model::store_use::StoreFacts;
+
+/// What is known of the cluster, possibly a moment ago.
+pub trait View: Send + Sync {
+    /// Name of the Secret that an ExternalSecret keeps, if the ExternalSecret is known.
+    fn target_name(&self, namespace: &str, external_secret: &str) -> Option<String>;
+
+    /// What a store says, if it is known.
+    fn store(&self, id: &StoreId) -> Option<StoreFacts>;
+
+    /// Labels of a Namespace, if it is known.
+    fn namespace_labels(&self, namespace: &str) -> Option<BTreeMap<String, String>>;
+
+    /// Whether a Secret made for pods is there.
+    fn has_secret(&self, namespace: &str, name: &str) -> bool;
+}
+
+type Guarded<K> = DeserializeGuard<K>;
+
+/// Caches filled by watches. Of Secrets and Namespaces only metadata is held.
+pub struct Watched {
+    external_secrets: Store<Guarded<ExternalSecret>>,
+    secret_stores: Store<Guarded<SecretStore>>,
+    cluster_secret_stores: Store<Guarded<ClusterSecretStore>>,
+    namespaces: Store<PartialObjectMeta<Namespace>>,
+    secrets: Store<PartialObjectMeta<Secret>>,
+}
+
+impl Watched {
+    /// Empty caches, and the future that fills them, which never ends.
+    pub fn new(client: &Client) -> (Self, impl Future<Output = ()> + Send + use<>) {
+        let (external_secrets, changed_objects) = objects::<ExternalSecret>(client);
+        let (secret_stores, changed_stores) = objects::<SecretStore>(client);
+        let (cluster_secret_stores, changed_cluster_stores) = objects::<ClusterSecretStore>(client);
+        let all: Api<PartialObjectMeta<Namespace>> = Api::all(client.clone());
+        let (namespaces, changed_namespaces) = cached(watcher(all, Config::default()));
+        let made: Api<PartialObjectMeta<Secret>> = Api::all(client.clone());
+        let selector = Config::default().labels(&format!("{MATERIALISED_LABEL}=true"));
+        let (secrets, changed_secrets) = cached(watcher(made, selector));
+        let view = Self {
+            external_secrets,
+            secret_stores,
+            cluster_secret_stores,
+            namespaces,
+            secrets,
+        };
+        let follow = futures::future::join5(
+            changed_objects,
+            changed_stores,
+            changed_cluster_stores,
+            changed_namespaces,
+            changed_secrets,
+        );
+        (view, follow.map(|_| ()))
+    }
+}
+
+impl View for Watched {
+    fn target_name(&self, namespace: &str, external_secret: &str) -> Option<String> {
+        let object = ObjectRef::new(external_secret).within(namespace);
+        let cached = self.external_secrets.get(&object)?;
+        // An object that cannot be read keeps a Secret of its own name as far as anybody knows.
+        Some(match &cached.0 {
+            Ok(object) => target_name(external_secret, &object.spec).to_owned(),
+            Err(_) => external_secret.to_owned(),
+        })
+    }
+
+    fn store(&self, id: &StoreId) -> Option<StoreFacts> {
+        match id.kind {
+            StoreKind::SecretStore => {
+                let object = ObjectRef::new(&id.name).within(&id.namespace);
+                let cached = self.secret_stores.get(&object)?;
+                let store = cached.0.as_ref().ok()?;
+                let mut facts = facts(store, &store.spec, store.status.as_ref());
+                facts.conditions.clear();
+                Some(facts)
+            }
+            StoreKind::ClusterSecretStore => {
+                let cached = self.cluster_secret_stores.get(&ObjectRef::new(&id.name))?;
+                let store = cached.0.as_ref().ok()?;
+                Some(facts(store, &store.spec.store, store.status.as_ref()))
+            }
+        }
+    }
+
+    fn namespace_labels(&self, namespace: &str) -> Option<BTreeMap<String, String>> {
+        let cached = self.namespaces.get(&ObjectRef::new(namespace))?;
+        Some(cached.labels().clone())
+    }
+
+    fn has_secret(&self, namespace: &str, name: &str) -> bool {
+        let object = ObjectRef::new(name).within(namespace);
+        self.secrets.get(&object).is_some()
+    }
+}
+
+fn facts(
+    object: &impl ResourceExt,
+    spec: &SecretStoreSpec,
+    status: Option<&SecretStoreStatus>,
+) -> StoreFacts {
+    let conditions = status.into_iter().flat_map(|status| &status.conditions);
+    let failed = conditions
+        .into_iter()
+        .find(|condition| condition.type_ == CONDITION_READY && condition.status == "False");
+    StoreFacts {
+        conditions: spec.conditions.clone(),
+        controller: spec.controller.clone(),
+        key_scope: object.annotations().get(KEY_SCOPE_ANNOTATION).cloned(),
+        failure: failed.map(|condition| condition.message.clone().unwrap_or_default()),
+    }
+}
+
+fn objects<K>(client: &Client) -> (Store<Guarded<K>>, impl Future<Output = ()> + Send + use<K>)
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + Send + Sync + 'static,
+    K: serde::de::DeserializeOwned,
+{
+    let api: Api<Guarded<K>> = Api::all(client.clone());
+    cached(watcher(api, Config::default()))
+}
+
+fn cached<K>(
+    changes: impl Stream<Item = WatchResult<Event<K>>> + Send,
+) -> (Store<K>, impl Future<Output = ()> + Send)
+where
+    K: Resource<DynamicType = ()> + Lookup<DynamicType = ()> + Clone + Send + Sync + 'static,
+{
+    let (reader, writer) = store();
+    let kind = <K as Resource>::kind(&()).into_owned();
+    let changes = changes
+        .default_backoff()
+        .modify(|object| object.managed_fields_mut().clear())
+        .reflect(writer);
+    let follow = changes.for_each(move |change| {
+        if let Err(error) = change {
+            tracing::warn!(kind, error = %error, "Failed to watch, trying again");
+        }
+        std::future::ready(())
+    });
+    (reader, follow)
+}
