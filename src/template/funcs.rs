@@ -22,7 +22,7 @@
 //!   `Type::Int64` [`Value::int`]. An argument of `Type::Any` is never [`Value::NoValue`].
 //! - `Err` holds what Go's function returns as error (or panics with); the execution puts
 //!   `error calling NAME: ` before it.
-//! - What may grow beyond its arguments pays first: `budget::spend(bytes or elements)?`. What follows a
+//! - What may grow beyond its arguments pays first: `budget::spend(bytes, or 16 an element)?`. What follows a
 //!   value into itself takes `let _level = budget::descend()?` at each level.
 //! - Go's result type decides the variant: `int` is [`Value::Int`], `int64` is [`Value::Int64`],
 //!   `[]string` is [`super::value::List::strings`], `[]interface{}` is [`super::value::List::new`].
