@@ -15,7 +15,7 @@
 //! fn now(environment: &Environment<'_>, args: &[Value]) -> Outcome { … }
 //! ```
 //!
-//! A new family is one line in [`FAMILIES`]. Rules for a body:
+//! A new family is one line in `FAMILIES`. Rules for a body:
 //!
 //! - The table is the signature: the execution has checked number and types of the arguments, with Go's
 //!   texts, before the body runs. For `Type::String` use [`Value::bytes`], for `Type::Int` and
