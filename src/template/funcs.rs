@@ -3,7 +3,7 @@
 //! To add a function, write it in the file of its family below `funcs/` and add one line to that file's
 //! `FUNCTIONS`:
 //!
-//! ```ignore
+//! ```text
 //! pub(super) static FUNCTIONS: &[Function] = &[
 //!     Function::new("upper", &[Type::String], upper),
 //!     Function::new("join", &[Type::String, Type::Any], join),
