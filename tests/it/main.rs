@@ -18,3 +18,4 @@ mod provider_fake;
 mod provider_kubernetes;
 #[cfg(all(test, feature = "provider-pulumi"))]
 mod provider_pulumi;
+mod template_cli;
