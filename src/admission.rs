@@ -19,7 +19,7 @@ use crate::cluster::authorize::Authorizer;
 use crate::model::pod_injection::KeyRing;
 use crate::telemetry::metrics::Metrics;
 
-pub use server::{Bound, Error, Options};
+pub use server::{Bound, Error, Options, Tls};
 pub use targets::{KnownTargets, TargetNames, watch_targets};
 
 use review::{Answer, Request, Unreadable};

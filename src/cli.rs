@@ -1,5 +1,6 @@
 //! Commands: wiring and offline tools.
 
+mod certs;
 mod esc;
 mod generate;
 mod run;
@@ -22,6 +23,8 @@ enum Command {
     Run(Box<run::Args>),
     /// The embedded Pulumi-ESC-compatible store, and commands for its environments
     Esc(Box<esc::Args>),
+    /// The certificates of the webhook
+    Certs(certs::Args),
     /// Writes the manifests that are made from code
     Generate(generate::Args),
 }
@@ -39,6 +42,7 @@ pub fn main() -> ExitCode {
         match cli.command {
             Command::Run(args) => run::run(*args).await,
             Command::Esc(args) => esc::run(*args).await,
+            Command::Certs(args) => certs::run(args).await,
             Command::Generate(args) => generate::run(&args),
         }
     });

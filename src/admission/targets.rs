@@ -9,6 +9,7 @@ use kube::core::DeserializeGuard;
 use kube::runtime::watcher::{Config, Event};
 use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Client, ResourceExt as _};
+use tokio::sync::watch;
 
 use crate::api::v1::ExternalSecret;
 use crate::model::external_secret::target_name;
@@ -50,9 +51,18 @@ impl TargetNames for KnownTargets {
     }
 }
 
-/// Keeps a table current by a watch; the future never ends. Objects whose own target is their name are
+/// Keeps a table current by a watch; the future never ends. The receiver says when the table is
+/// complete. Objects whose own target is their name are
 /// recorded too, for a name that is not in the table is reported as unknown.
-pub fn watch_targets(client: Client) -> (Arc<dyn TargetNames>, impl Future<Output = ()> + Send) {
+pub fn watch_targets(
+    client: Client,
+) -> (
+    Arc<dyn TargetNames>,
+    watch::Receiver<bool>,
+    impl Future<Output = ()> + Send,
+) {
+    let complete = watch::Sender::new(false);
+    let completed = complete.subscribe();
     let targets = Arc::new(KnownTargets::default());
     let api: Api<DeserializeGuard<ExternalSecret>> = Api::all(client);
     let changes = watcher(api, Config::default())
@@ -66,11 +76,16 @@ pub fn watch_targets(client: Client) -> (Arc<dyn TargetNames>, impl Future<Outpu
                 }
             }
         });
-    (targets.clone(), follow(targets, changes))
+    (
+        targets.clone(),
+        completed,
+        follow(targets, complete, changes),
+    )
 }
 
 async fn follow(
     targets: Arc<KnownTargets>,
+    complete: watch::Sender<bool>,
     changes: impl Stream<Item = Event<DeserializeGuard<ExternalSecret>>> + Send,
 ) {
     let mut changes = std::pin::pin!(changes);
@@ -83,7 +98,10 @@ async fn follow(
                 let target = target_of(&object, &name);
                 listed.insert((object.namespace().unwrap_or_default(), name), target);
             }
-            Event::InitDone => targets.replace(std::mem::take(&mut listed)),
+            Event::InitDone => {
+                targets.replace(std::mem::take(&mut listed));
+                complete.send_replace(true);
+            }
             Event::Apply(object) => {
                 let name = object.name_any();
                 let target = target_of(&object, &name);

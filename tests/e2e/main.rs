@@ -3,6 +3,7 @@
 #[path = "../support.rs"]
 mod support;
 
+mod certificates;
 mod control_plane;
 mod external_secret;
 mod faults;

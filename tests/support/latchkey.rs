@@ -38,6 +38,7 @@ pub(crate) struct Latchkey {
     daemon: Daemon,
     live_url: String,
     metrics_url: String,
+    webhook_url: String,
 }
 
 /// How to start [`Latchkey`].
@@ -73,6 +74,7 @@ impl Latchkey {
             .args(["--webhook-url", &format!("https://{host}:{webhook}")])
             .args(["--metrics-addr", &format!("127.0.0.1:{metrics}")])
             .args(["--live-addr", &format!("127.0.0.1:{live}")])
+            .args(["--drain-delay", "1"])
             .args(options.flags)
             .env("KUBECONFIG", kubeconfig);
         if let Some(url) = options.esc_url {
@@ -84,6 +86,7 @@ impl Latchkey {
             daemon,
             live_url: format!("http://127.0.0.1:{live}"),
             metrics_url: format!("http://127.0.0.1:{metrics}/metrics"),
+            webhook_url: format!("https://{host}:{webhook}"),
         };
         latchkey.wait_until_ready().await?;
         Ok(latchkey)
@@ -102,6 +105,11 @@ impl Latchkey {
     /// Base URL of `/livez` and `/readyz`.
     pub(crate) fn live_url(&self) -> &str {
         &self.live_url
+    }
+
+    /// Base URL of its webhook.
+    pub(crate) fn webhook_url(&self) -> &str {
+        &self.webhook_url
     }
 
     /// Its counters, as of now.
