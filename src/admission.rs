@@ -7,6 +7,7 @@
 
 mod external_secret;
 mod pod;
+pub mod policy;
 pub mod registration;
 mod review;
 mod server;

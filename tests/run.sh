@@ -51,6 +51,7 @@ else
   record skip "foreign clients: tests/python/run.sh is missing" 0
 fi
 run "control plane" tests/controlplane/build.sh
+run "helm" tests/helm/build.sh
 run "cluster tests" cargo test --locked --test e2e
 
 printf '\n== Summary, after %d s\n' $SECONDS

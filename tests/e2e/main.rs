@@ -4,9 +4,11 @@
 mod support;
 
 mod certificates;
+mod chart;
 mod control_plane;
 mod external_secret;
 mod faults;
 mod pods;
+mod policies;
 mod world;
 mod writes;

@@ -54,8 +54,8 @@ fn a_staged_ca_signs_only_after_it_was_shown_long_enough() {
         };
         next_step(&Situation {
             now,
-            shown_since,
             leaf,
+            shown_since,
             ..staged
         })
     };
@@ -184,15 +184,14 @@ impl World {
             // Every change is noticed in order, so what is seen has been so since it came.
             let since = at(self.published[count - 1].0 + replica.delay);
             let shown_since = (*seen == wanted).then_some(since);
-            if *seen != wanted {
-                if replica.repairs.due() <= at(now) {
-                    replica.repairs.made(at(now));
-                    // The guard: only if nobody wrote since what was seen.
-                    if count == self.published.len() {
-                        self.published.push((now, wanted));
-                    }
+            if *seen != wanted && replica.repairs.due() <= at(now) {
+                replica.repairs.made(at(now));
+                // The guard: only if nobody wrote since what was seen.
+                if count == self.published.len() {
+                    self.published.push((now, wanted));
                 }
             }
+
             let situation = Situation {
                 now: at(now),
                 current: record.current.1,
@@ -271,17 +270,15 @@ proptest! {
                 let past = world.record.previous.is_some();
                 if !past { world.published.push((now, signer)); }
             }
-            for index in 0..replicas.len() {
-                if replicas[index].next_look <= now {
-                    let mut replica = replicas[index].clone();
-                    world.look(&mut replica, now);
+            for replica in &mut replicas {
+                if replica.next_look <= now {
+                    world.look(replica, now);
                     let wobble = usize::try_from(now).unwrap() % late.len();
                     replica.next_look += late[wobble];
-                    replicas[index] = replica;
                 }
                 for &delay in &servers {
                     let (_, trusted) = world.seen(now, delay);
-                    let leaf = replicas[index].leaf;
+                    let leaf = replica.leaf;
                     prop_assert!(trusted.contains(&leaf.0), "at {now}: {leaf:?} not in {trusted:?}");
                     prop_assert!(leaf.1.end > at(now));
                 }
