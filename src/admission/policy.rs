@@ -72,6 +72,38 @@ fn inline(own_namespace: &str) -> Policy {
 }
 
 fn names(own_namespace: &str) -> Policy {
+    // Only what brings a name in, or takes the label off, is refused: a pod that was there before must
+    // still lose its finalizers.
+    let expression = "variables.labelled || (request.operation == 'CREATE' ? !variables.named : \
+                      (has(request.subResource) && request.subResource == 'ephemeralcontainers' ? \
+                      !variables.debugged : !variables.wasLabelled || !variables.named))";
+    let message = format!(
+        "a Secret whose name starts with inj- is made for the pods of one service account: use an alias \
+         (annotation latchkey.dev/secret.<alias>) instead, and leave the label {INJECTED_LABEL} alone"
+    );
+    let spec = ValidatingAdmissionPolicySpec {
+        failure_policy: Some("Ignore".to_owned()),
+        match_conditions: Some(vec![MatchCondition {
+            name: "living".to_owned(),
+            expression: "!has(object.metadata.deletionTimestamp)".to_owned(),
+        }]),
+        match_constraints: Some(pods(
+            own_namespace,
+            &[
+                ("CREATE", "pods"),
+                ("UPDATE", "pods"),
+                ("UPDATE", "pods/ephemeralcontainers"),
+            ],
+        )),
+        variables: Some(name_variables()),
+        validations: Some(vec![validation(expression.to_owned(), &message)]),
+        ..ValidatingAdmissionPolicySpec::default()
+    };
+    policy("names", spec)
+}
+
+/// What the pod names and bears, as expressions.
+fn name_variables() -> Vec<Variable> {
     let labelled = |object: &str| {
         format!("has({object}.metadata.labels) && '{INJECTED_LABEL}' in {object}.metadata.labels")
     };
@@ -107,40 +139,13 @@ fn names(own_namespace: &str) -> Policy {
         containers("containers"),
         containers("initContainers"),
     );
-    // Only what brings a name in, or takes the label off, is refused: a pod that was there before must
-    // still lose its finalizers.
-    let expression = "variables.labelled || (request.operation == 'CREATE' ? !variables.named : \
-                      (has(request.subResource) && request.subResource == 'ephemeralcontainers' ? \
-                      !variables.debugged : !variables.wasLabelled || !variables.named))";
-    let message = format!(
-        "a Secret whose name starts with inj- is made for the pods of one service account: use an alias \
-         (annotation latchkey.dev/secret.<alias>) instead, and leave the label {INJECTED_LABEL} alone"
-    );
     let was_labelled = format!("oldObject != null && {}", labelled("oldObject"));
-    let spec = ValidatingAdmissionPolicySpec {
-        failure_policy: Some("Ignore".to_owned()),
-        match_conditions: Some(vec![MatchCondition {
-            name: "living".to_owned(),
-            expression: "!has(object.metadata.deletionTimestamp)".to_owned(),
-        }]),
-        match_constraints: Some(pods(
-            own_namespace,
-            &[
-                ("CREATE", "pods"),
-                ("UPDATE", "pods"),
-                ("UPDATE", "pods/ephemeralcontainers"),
-            ],
-        )),
-        variables: Some(vec![
-            variable("labelled", labelled("object")),
-            variable("wasLabelled", was_labelled),
-            variable("debugged", containers("ephemeralContainers")),
-            variable("named", named),
-        ]),
-        validations: Some(vec![validation(expression.to_owned(), &message)]),
-        ..ValidatingAdmissionPolicySpec::default()
-    };
-    policy("names", spec)
+    vec![
+        variable("labelled", labelled("object")),
+        variable("wasLabelled", was_labelled),
+        variable("debugged", containers("ephemeralContainers")),
+        variable("named", named),
+    ]
 }
 
 /// Whether the field `path` below `of` is there and holds the name of a Secret made for pods.

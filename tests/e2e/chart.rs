@@ -186,7 +186,11 @@ async fn the_chart_is_accepted_strictly() -> anyhow::Result<()> {
     ] {
         let rendered = installed.helm(&["template", "latchkey"], more).await?;
         kubectl.run_with_input(dry_run, &rendered).await?;
-        ensure!(!rendered.contains("caBundle:"), "Helm must not own the CA");
+        // The schemas of CRDs have fields of that name.
+        let documents = rendered.split("\n---");
+        let mut ours = documents.filter(|text| !text.contains("kind: CustomResourceDefinition"));
+        let owns_ca = ours.any(|text| text.contains("caBundle:"));
+        ensure!(!owns_ca, "Helm must not own the CA");
     }
     for wrong in [
         ",replicaCount=0",

@@ -3,6 +3,7 @@
 #[path = "../support.rs"]
 mod support;
 
+mod burst;
 mod certificates;
 mod chart;
 mod control_plane;

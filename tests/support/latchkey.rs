@@ -48,6 +48,8 @@ pub(crate) struct RunOptions<'a> {
     pub(crate) esc_url: Option<&'a str>,
     /// Host at which the API server reaches the webhook; 127.0.0.1 unless given.
     pub(crate) webhook_host: Option<&'a str>,
+    /// Whole address at which the API server reaches the webhook, for example of a balancer.
+    pub(crate) webhook_url: Option<&'a str>,
     /// Further flags, such as `--no-webhook`.
     pub(crate) flags: &'a [&'a str],
 }
@@ -67,11 +69,12 @@ impl Latchkey {
             Some(host) => ("0.0.0.0", host),
             None => ("127.0.0.1", "127.0.0.1"),
         };
+        let own_url = format!("https://{host}:{webhook}");
         let mut command = Command::new(binary()?);
         command
             .arg("run")
             .args(["--webhook-addr", &format!("{bind}:{webhook}")])
-            .args(["--webhook-url", &format!("https://{host}:{webhook}")])
+            .args(["--webhook-url", options.webhook_url.unwrap_or(&own_url)])
             .args(["--metrics-addr", &format!("127.0.0.1:{metrics}")])
             .args(["--live-addr", &format!("127.0.0.1:{live}")])
             .args(["--drain-delay", "1"])
@@ -86,7 +89,7 @@ impl Latchkey {
             daemon,
             live_url: format!("http://127.0.0.1:{live}"),
             metrics_url: format!("http://127.0.0.1:{metrics}/metrics"),
-            webhook_url: format!("https://{host}:{webhook}"),
+            webhook_url: own_url,
         };
         latchkey.wait_until_ready().await?;
         Ok(latchkey)
