@@ -7,6 +7,7 @@
 
 mod external_secret;
 mod pod;
+pub mod policy;
 pub mod registration;
 mod review;
 mod server;
@@ -20,7 +21,7 @@ use crate::cluster::authorize::Authorizer;
 use crate::model::pod_injection::KeyRing;
 use crate::telemetry::metrics::Metrics;
 
-pub use server::{Bound, Error, Options};
+pub use server::{Bound, Error, Options, Tls};
 pub use view::{View, Watched};
 
 use review::{Answer, Request, Unreadable};

@@ -1,6 +1,7 @@
 //! Commands: wiring and offline tools.
 
 mod doctor;
+mod certs;
 mod esc;
 mod generate;
 mod rotate_key;
@@ -29,6 +30,8 @@ enum Command {
     Doctor(doctor::Args),
     /// Makes a new key for the names of Secrets that are made for pods
     RotateKey(rotate_key::Args),
+    /// The certificates of the webhook
+    Certs(certs::Args),
     /// Writes the manifests that are made from code
     Generate(generate::Args),
     /// Renders a template over JSON data, as an ExternalSecret would
@@ -50,6 +53,7 @@ pub fn main() -> ExitCode {
             Command::Esc(args) => esc::run(*args).await,
             Command::Doctor(args) => doctor::run(&args).await,
             Command::RotateKey(args) => rotate_key::run(&args).await,
+            Command::Certs(args) => certs::run(args).await,
             Command::Generate(args) => generate::run(&args),
             Command::Template(args) => template::run(&args),
         }

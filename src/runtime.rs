@@ -132,7 +132,7 @@ impl Bound {
     /// # Errors
     /// When a task ends or panics unasked, or does not finish in time after a signal.
     pub async fn run(self) -> Result<(), Error> {
-        let admin = admin::Admin::new(self.metrics, self.initialized);
+        let admin = admin::Admin::new(self.metrics, self.initialized, self.drain.clone());
         let mut probes = Vec::new();
         for (flag, listener) in [
             ("metrics-addr", self.metrics_listener),

@@ -54,6 +54,7 @@ else
   skip "foreign clients" "python3 is not installed"
 fi
 run "control plane" tests/controlplane/build.sh
+run "helm" tests/helm/build.sh
 run "cluster tests" cargo test --locked --test e2e
 
 printf '\n== Summary, after %d s\n' $SECONDS

@@ -16,6 +16,8 @@
 pub(crate) mod control_plane;
 #[path = "support/daemon.rs"]
 pub(crate) mod daemon;
+#[path = "support/helm.rs"]
+pub(crate) mod helm;
 #[path = "support/kubectl.rs"]
 pub(crate) mod kubectl;
 #[path = "support/latchkey.rs"]

@@ -133,19 +133,24 @@ fn pod_webhook(endpoint: &Endpoint, own_namespace: &str) -> MutatingWebhook {
         client_config: endpoint.client_config(Path::Mutate),
         failure_policy: Some("Fail".to_owned()),
         match_policy: Some("Equivalent".to_owned()),
-        namespace_selector: Some(LabelSelector {
-            match_expressions: Some(vec![LabelSelectorRequirement {
-                key: NAMESPACE_NAME_LABEL.to_owned(),
-                operator: "NotIn".to_owned(),
-                values: Some(vec!["kube-system".to_owned(), own_namespace.to_owned()]),
-            }]),
-            match_labels: None,
-        }),
+        namespace_selector: Some(other_namespaces(own_namespace)),
         reinvocation_policy: Some("IfNeeded".to_owned()),
         rules: Some(vec![rule(&["CREATE"], "", &["pods"])]),
         side_effects: "None".to_owned(),
         timeout_seconds: Some(TIMEOUT_SECONDS),
         ..MutatingWebhook::default()
+    }
+}
+
+/// Namespaces whose pods must start whatever we do are left out.
+pub(super) fn other_namespaces(own_namespace: &str) -> LabelSelector {
+    LabelSelector {
+        match_expressions: Some(vec![LabelSelectorRequirement {
+            key: NAMESPACE_NAME_LABEL.to_owned(),
+            operator: "NotIn".to_owned(),
+            values: Some(vec!["kube-system".to_owned(), own_namespace.to_owned()]),
+        }]),
+        match_labels: None,
     }
 }
 
@@ -207,9 +212,18 @@ pub fn render() -> Vec<(&'static str, String)> {
     };
     vec![
         ("mutating.yaml", yaml(&mutating(&endpoint, namespace))),
+        ("policies.yaml", policies(namespace)),
         ("store-user.yaml", yaml(&store_user_role())),
         ("validating.yaml", yaml(&validating(&endpoint))),
     ]
+}
+
+fn policies(namespace: &str) -> String {
+    let policies = super::policy::policies(namespace);
+    let documents = policies
+        .iter()
+        .map(|policy| format!("{}---\n{}", yaml(&policy.policy), yaml(&policy.binding)));
+    documents.collect::<Vec<_>>().join("---\n")
 }
 
 fn yaml(object: &impl Serialize) -> String {

@@ -16,8 +16,10 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
-use rustls::ServerConfig;
-use rustls::server::ResolvesServerCert;
+use rustls::server::{ResolvesServerCert, WebPkiClientVerifier};
+use rustls::{RootCertStore, ServerConfig};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
@@ -49,6 +51,18 @@ pub struct Options {
     pub drain_delay: Duration,
     /// How long requests under way may take after that.
     pub drain_timeout: Duration,
+    /// Which clients may connect, and how.
+    pub tls: Tls,
+}
+
+/// Which clients may connect, and how.
+#[derive(Clone, Debug, Default)]
+pub struct Tls {
+    /// Refuses TLS 1.2, which is there for API servers of restricted builds.
+    pub only_tls13: bool,
+    /// CAs in PEM, one of which must have issued the client's certificate; without them everybody may
+    /// connect, for an API server shows no certificate unless it is configured to.
+    pub client_ca: Option<Vec<u8>>,
 }
 
 /// Why reviews cannot be served.
@@ -62,6 +76,9 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
+    /// The CAs of clients cannot be used.
+    #[error("failed to read the CAs of clients: {0}; the file must hold certificates in PEM")]
+    ClientCa(String),
 }
 
 /// A socket that nobody serves yet.
@@ -104,17 +121,20 @@ impl Bound {
     }
 
     /// Serves until `drain` resolves and the drain is over. `certificates` is asked at each handshake.
+    ///
+    /// # Errors
+    /// When the CAs of clients cannot be used.
     pub async fn serve(
         self,
         webhook: Webhook,
         certificates: Arc<dyn ResolvesServerCert>,
         drain: impl Future<Output = ()> + Send,
-    ) {
+    ) -> Result<(), Error> {
         let app = App {
             webhook,
             is_draining: Arc::default(),
         };
-        let acceptor = TlsAcceptor::from(Arc::new(tls(certificates)));
+        let acceptor = TlsAcceptor::from(Arc::new(tls(certificates, &self.options.tls)?));
         let connections = GracefulShutdown::new();
         let accepting = accept(&self.listener, &acceptor, &app, &connections);
         let until = async {
@@ -134,18 +154,40 @@ impl Bound {
         {
             tracing::warn!("Gave up requests that did not end in time");
         }
+        Ok(())
     }
 }
 
-fn tls(certificates: Arc<dyn ResolvesServerCert>) -> ServerConfig {
+/// One configuration for the process, so that sessions can be resumed.
+fn tls(certificates: Arc<dyn ResolvesServerCert>, options: &Tls) -> Result<ServerConfig, Error> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("the provider must have a cipher suite for TLS 1.3")
-        .with_no_client_auth()
-        .with_cert_resolver(certificates);
+    let versions = if options.only_tls13 {
+        vec![&rustls::version::TLS13]
+    } else {
+        vec![&rustls::version::TLS13, &rustls::version::TLS12]
+    };
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_protocol_versions(&versions)
+        .expect("the provider must have a cipher suite for each version");
+    let builder = match &options.client_ca {
+        None => builder.with_no_client_auth(),
+        Some(pem) => {
+            let failed = |reason: String| Error::ClientCa(reason);
+            let mut roots = RootCertStore::empty();
+            for certificate in CertificateDer::pem_slice_iter(pem) {
+                let certificate = certificate.map_err(|error| failed(error.to_string()))?;
+                roots
+                    .add(certificate)
+                    .map_err(|error| failed(error.to_string()))?;
+            }
+            let verifier =
+                WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
+            builder.with_client_cert_verifier(verifier.map_err(|error| failed(error.to_string()))?)
+        }
+    };
+    let mut config = builder.with_cert_resolver(certificates);
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    config
+    Ok(config)
 }
 
 async fn accept(

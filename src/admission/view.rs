@@ -48,8 +48,15 @@ pub struct Watched {
 }
 
 impl Watched {
-    /// Empty caches, and the future that fills them, which never ends.
-    pub fn new(client: &Client) -> (Self, impl Future<Output = ()> + Send + use<>) {
+    /// Empty caches, a future that resolves when each has its first list, and the one that fills them,
+    /// which never ends.
+    pub fn new(
+        client: &Client,
+    ) -> (
+        Self,
+        impl Future<Output = ()> + Send + use<>,
+        impl Future<Output = ()> + Send + use<>,
+    ) {
         let (external_secrets, changed_objects) = objects::<ExternalSecret>(client);
         let (secret_stores, changed_stores) = objects::<SecretStore>(client);
         let (cluster_secret_stores, changed_cluster_stores) = objects::<ClusterSecretStore>(client);
@@ -65,6 +72,7 @@ impl Watched {
             namespaces,
             secrets,
         };
+        let complete = view.complete();
         let follow = futures::future::join5(
             changed_objects,
             changed_stores,
@@ -72,7 +80,22 @@ impl Watched {
             changed_namespaces,
             changed_secrets,
         );
-        (view, follow.map(|_| ()))
+        (view, complete, follow.map(|_| ()))
+    }
+
+    fn complete(&self) -> impl Future<Output = ()> + Send + use<> {
+        let external_secrets = self.external_secrets.clone();
+        let secret_stores = self.secret_stores.clone();
+        let cluster_secret_stores = self.cluster_secret_stores.clone();
+        let (namespaces, secrets) = (self.namespaces.clone(), self.secrets.clone());
+        async move {
+            // A writer that is gone ends the process, so nobody waits for it.
+            external_secrets.wait_until_ready().await.ok();
+            secret_stores.wait_until_ready().await.ok();
+            cluster_secret_stores.wait_until_ready().await.ok();
+            namespaces.wait_until_ready().await.ok();
+            secrets.wait_until_ready().await.ok();
+        }
     }
 }
 

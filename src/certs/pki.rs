@@ -23,7 +23,7 @@ use crate::secret::SecretBytes;
 /// Life of the CA.
 const AUTHORITY_LIFE: SignedDuration = SignedDuration::from_hours(24 * 365);
 /// Life of a leaf.
-const LEAF_LIFE: SignedDuration = SignedDuration::from_hours(24);
+pub(super) const LEAF_LIFE: SignedDuration = SignedDuration::from_hours(24);
 /// Certificates begin this long ago, for clients whose clock is late.
 const BACKDATE: SignedDuration = SignedDuration::from_mins(5);
 
@@ -56,6 +56,18 @@ fn failed(verb: &'static str) -> impl Fn(&dyn std::fmt::Display) -> Error {
         verb,
         reason: reason.to_string(),
     }
+}
+
+/// Reads a certificate with its key from the texts of two files.
+pub(super) fn read_pair(chain: &[u8], key: &SecretBytes) -> Result<CertifiedKey, Error> {
+    let failed = failed("read the certificate");
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(chain).collect();
+    let chain = chain.map_err(|error| failed(&error))?;
+    let key = PrivateKeyDer::from_pem_slice(key.expose()).map_err(|error| failed(&error))?;
+    let signer = any_supported_type(&key).map_err(|error| failed(&error))?;
+    let pair = CertifiedKey::new(chain, signer);
+    pair.keys_match().map_err(|error| failed(&error))?;
+    Ok(pair)
 }
 
 impl Authority {
@@ -116,7 +128,8 @@ impl Authority {
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         params.use_authority_key_identifier_extension = true;
-        let life = limit(&mut params, now, LEAF_LIFE);
+        let length = LEAF_LIFE.min(self.life.end.duration_since(now));
+        let life = limit(&mut params, now, length);
         let certificate = params
             .signed_by(&key, &issuer)
             .map_err(|error| failed(&error))?;

@@ -1,6 +1,6 @@
 //! `latchkey generate`: manifests and the reference of commands, which are made from code.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use clap::CommandFactory as _;
@@ -14,13 +14,20 @@ pub(super) struct Args {
     /// Folder the manifests are in
     #[arg(long, default_value = "manifests", value_name = "DIR")]
     dir: PathBuf,
+    /// Folder of the Helm chart, whose `files` are the same manifests
+    #[arg(long, default_value = "charts/latchkey", value_name = "DIR")]
+    chart: PathBuf,
 }
 
 /// Writes or checks.
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let mut stale = Vec::new();
-    for (path, text) in manifests() {
-        let path = args.dir.join(path);
+    let files = args.chart.join("files");
+    let manifests = manifests().into_iter().flat_map(|(path, text)| {
+        let in_chart = (files.join(&path), for_chart(&path, &text));
+        [(args.dir.join(path), text), in_chart]
+    });
+    for (path, text) in manifests {
         if std::fs::read_to_string(&path).is_ok_and(|present| present == text) {
             continue;
         }
@@ -38,6 +45,16 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         Ok(())
     } else {
         bail!("stale: {}; run `latchkey generate`", stale.join(", "))
+    }
+}
+
+/// In the chart, CRDs say that they and so everybody's objects outlive the release.
+fn for_chart(path: &Path, text: &str) -> String {
+    if path.starts_with("crds") {
+        let keep = "metadata:\n  annotations:\n    helm.sh/resource-policy: keep\n";
+        text.replacen("metadata:\n", keep, 1)
+    } else {
+        text.to_owned()
     }
 }
 

@@ -1,6 +1,7 @@
 //! `latchkey run`: operator and webhook in one process, or either alone.
 
 mod operator;
+mod readiness;
 mod webhook;
 
 use std::sync::Arc;

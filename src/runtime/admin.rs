@@ -8,6 +8,7 @@ use axum::routing::get;
 use tokio::net::TcpListener;
 
 use super::initialized::Initialized;
+use super::shutdown::Drain;
 use crate::telemetry::metrics::Metrics;
 
 /// What the probes tell.
@@ -15,13 +16,15 @@ use crate::telemetry::metrics::Metrics;
 pub(super) struct Admin {
     metrics: Metrics,
     initialized: Initialized,
+    drain: Drain,
 }
 
 impl Admin {
-    pub(super) fn new(metrics: Metrics, initialized: Initialized) -> Self {
+    pub(super) fn new(metrics: Metrics, initialized: Initialized, drain: Drain) -> Self {
         Self {
             metrics,
             initialized,
+            drain,
         }
     }
 }
@@ -44,6 +47,9 @@ async fn live() -> &'static str {
 }
 
 async fn ready(State(admin): State<Admin>) -> impl IntoResponse {
+    if admin.drain.is_started() {
+        return (StatusCode::SERVICE_UNAVAILABLE, "draining".to_owned());
+    }
     let waiting = admin.initialized.waiting();
     if waiting.is_empty() {
         (StatusCode::OK, "ok".to_owned())
@@ -70,7 +76,9 @@ mod tests {
         let handle = initialized.add("caches");
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let server = tokio::spawn(serve(Admin::new(Metrics::new(), initialized), listener));
+        let drain = Drain::new();
+        let admin = Admin::new(Metrics::new(), initialized, drain.clone());
+        let server = tokio::spawn(serve(admin, listener));
         let get = |path: &'static str| async move {
             let response = reqwest::get(format!("http://{address}{path}"))
                 .await
@@ -82,6 +90,8 @@ mod tests {
         handle.ready();
         assert_eq!(get("/readyz").await, (200, "ok".to_owned()));
         assert_eq!(get("/metrics").await.0, 200);
+        drain.start();
+        assert_eq!(get("/readyz").await, (503, "draining".to_owned()));
         server.abort();
     }
 }

@@ -17,6 +17,12 @@ impl Drain {
         self.0.cancel();
     }
 
+    /// Whether the drain was asked for.
+    #[must_use]
+    pub fn is_started(&self) -> bool {
+        self.0.is_cancelled()
+    }
+
     /// Waits for the drain.
     pub async fn wait(self) {
         self.0.cancelled().await;

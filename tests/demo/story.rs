@@ -77,6 +77,7 @@ impl Stage {
             esc_url: Some(esc.url()),
             webhook_host: host.as_deref(),
             flags: &[],
+            webhook_url: None,
         };
         let kubeconfig = cluster.kubeconfig();
         let latchkey = Latchkey::start("latchkey", &kubeconfig, &workdir, &options);

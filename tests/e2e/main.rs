@@ -3,11 +3,15 @@
 #[path = "../support.rs"]
 mod support;
 
+mod burst;
+mod certificates;
+mod chart;
 mod control_plane;
 mod external_secret;
 mod faults;
 mod injection;
 mod node;
 mod pods;
+mod policies;
 mod world;
 mod writes;

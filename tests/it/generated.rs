@@ -55,9 +55,13 @@ fn updating() -> bool {
 
 #[test]
 fn every_manifest_is_as_the_code_makes_it() {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("manifests");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_latchkey"));
-    command.args(["generate", "--dir"]).arg(directory);
+    command
+        .args(["generate", "--dir"])
+        .arg(root.join("manifests"))
+        .arg("--chart")
+        .arg(root.join("charts/latchkey"));
     if !updating() {
         command.arg("--check");
     }

@@ -38,6 +38,7 @@ pub(crate) struct Latchkey {
     daemon: Daemon,
     live_url: String,
     metrics_url: String,
+    webhook_url: String,
 }
 
 /// How to start [`Latchkey`].
@@ -47,6 +48,8 @@ pub(crate) struct RunOptions<'a> {
     pub(crate) esc_url: Option<&'a str>,
     /// Host at which the API server reaches the webhook; 127.0.0.1 unless given.
     pub(crate) webhook_host: Option<&'a str>,
+    /// Whole address at which the API server reaches the webhook, for example of a balancer.
+    pub(crate) webhook_url: Option<&'a str>,
     /// Further flags, such as `--no-webhook`.
     pub(crate) flags: &'a [&'a str],
 }
@@ -66,13 +69,15 @@ impl Latchkey {
             Some(host) => ("0.0.0.0", host),
             None => ("127.0.0.1", "127.0.0.1"),
         };
+        let own_url = format!("https://{host}:{webhook}");
         let mut command = Command::new(binary()?);
         command
             .arg("run")
             .args(["--webhook-addr", &format!("{bind}:{webhook}")])
-            .args(["--webhook-url", &format!("https://{host}:{webhook}")])
+            .args(["--webhook-url", options.webhook_url.unwrap_or(&own_url)])
             .args(["--metrics-addr", &format!("127.0.0.1:{metrics}")])
             .args(["--live-addr", &format!("127.0.0.1:{live}")])
+            .args(["--drain-delay", "1"])
             .args(options.flags)
             .env("KUBECONFIG", kubeconfig);
         if let Some(url) = options.esc_url {
@@ -84,6 +89,7 @@ impl Latchkey {
             daemon,
             live_url: format!("http://127.0.0.1:{live}"),
             metrics_url: format!("http://127.0.0.1:{metrics}/metrics"),
+            webhook_url: own_url,
         };
         latchkey.wait_until_ready().await?;
         Ok(latchkey)
@@ -102,6 +108,11 @@ impl Latchkey {
     /// Base URL of `/livez` and `/readyz`.
     pub(crate) fn live_url(&self) -> &str {
         &self.live_url
+    }
+
+    /// Base URL of its webhook.
+    pub(crate) fn webhook_url(&self) -> &str {
+        &self.webhook_url
     }
 
     /// Its counters, as of now.
