@@ -52,8 +52,7 @@ impl Watched {
     pub fn new(client: &Client) -> (Self, impl Future<Output = ()> + Send + use<>) {
         let (external_secrets, changed_objects) = objects::<ExternalSecret>(client);
         let (secret_stores, changed_stores) = objects::<SecretStore>(client);
-        let (cluster_secret_stores, changed_cluster_stores) =
-            objects::<ClusterSecretStore>(client);
+        let (cluster_secret_stores, changed_cluster_stores) = objects::<ClusterSecretStore>(client);
         let all: Api<PartialObjectMeta<Namespace>> = Api::all(client.clone());
         let (namespaces, changed_namespaces) = cached(watcher(all, Config::default()));
         let made: Api<PartialObjectMeta<Secret>> = Api::all(client.clone());

@@ -28,11 +28,11 @@ use crate::model::complaint::{Complaint, Weight};
 use crate::model::external_secret::ExternalSecret;
 
 pub use canonical::canonical;
-pub use keys::{KeyRing, is_injected_name};
 pub use inline::{
     Groups, INLINE_ALIAS, InlineReference, InlineValue, Remote, Segment, literal_before_reference,
     read_record, record, scan,
 };
+pub use keys::{KeyRing, is_injected_name};
 pub use place::{ContainerPlace, ContainerVariable, Place, Use, VolumePart};
 pub use pod::{Metadata, Pod, Text, names_used};
 pub use settings::Settings;
@@ -147,12 +147,14 @@ pub fn recorded(namespace: &str, pod: &Pod<'_>, keys: &KeyRing) -> Vec<Materiali
     }
     let inline = recorded_inline(namespace, pod, keys, refresh).into_iter();
     let inline = inline.filter(|(name, ..)| used.contains(name.as_str()));
-    found.extend(inline.map(|(secret_name, remote, properties)| Materialisation {
-        secret_name,
-        alias: INLINE_ALIAS.to_owned(),
-        account: pod.account().to_owned(),
-        spec: remote.spec(&properties, refresh),
-    }));
+    found.extend(
+        inline.map(|(secret_name, remote, properties)| Materialisation {
+            secret_name,
+            alias: INLINE_ALIAS.to_owned(),
+            account: pod.account().to_owned(),
+            spec: remote.spec(&properties, refresh),
+        }),
+    );
     found
 }
 

@@ -67,7 +67,10 @@ pub fn reads<'s>(namespace: &str, store: &StoreId, spec: &'s ExternalSecretSpec)
     };
     let singles = spec.data.iter().filter(|e| of_store(own(&e.source_ref)));
     let singles = singles.map(|entry| Read::Key(&entry.remote_ref.key));
-    let maps = spec.data_from.iter().filter(|e| of_store(own(&e.source_ref)));
+    let maps = spec
+        .data_from
+        .iter()
+        .filter(|e| of_store(own(&e.source_ref)));
     let maps = maps.map(|entry| match &entry.extract {
         Some(extract) => Read::Key(&extract.key),
         None => Read::Search,
@@ -96,8 +99,11 @@ pub fn check(
     let Some(scope) = &facts.key_scope else {
         return Ok(());
     };
-    let scope = KeyScope::parse(scope).map_err(|complaint| Refusal::Never(complaint.to_string()))?;
-    reads.iter().try_for_each(|read| scope.permit(reader, *read))
+    let scope =
+        KeyScope::parse(scope).map_err(|complaint| Refusal::Never(complaint.to_string()))?;
+    reads
+        .iter()
+        .try_for_each(|read| scope.permit(reader, *read))
 }
 
 fn check_conditions(facts: &StoreFacts, reader: &Reader<'_>) -> Result<(), Refusal> {
@@ -142,7 +148,9 @@ impl KeyScope {
                         .to_owned(),
                 ));
             }
-            let bare = glob.replace("{namespace}", "").replace("{serviceaccount}", "");
+            let bare = glob
+                .replace("{namespace}", "")
+                .replace("{serviceaccount}", "");
             if bare.contains(['{', '}', '[', ']', '!', '\\']) {
                 return Err(wrong(format!(
                     "{glob:?}: only *, **, ?, {{namespace}} and {{serviceaccount}} have a meaning"
@@ -162,7 +170,10 @@ impl KeyScope {
                 allowed()
             )));
         };
-        if let Some(trick) = ["..", "//", "/./", "%", "\\"].iter().find(|t| key.contains(**t)) {
+        if let Some(trick) = ["..", "//", "/./", "%", "\\"]
+            .iter()
+            .find(|t| key.contains(**t))
+        {
             return Err(Refusal::Never(format!(
                 "key {key:?} has {trick:?}, which a store with a key scope does not permit; write the \
                  key plainly"
@@ -272,14 +283,26 @@ mod tests {
         assert_eq!(decide(&label, Some(&labels("prod")), read), Ok(()));
         let refused = decide(&label, Some(&labels("dev")), read);
         assert!(matches!(refused, Err(Refusal::Never(why)) if why.contains("team-a")));
-        assert!(matches!(decide(&label, None, read), Err(Refusal::Unknown(_))));
+        assert!(matches!(
+            decide(&label, None, read),
+            Err(Refusal::Unknown(_))
+        ));
         let other = by(serde_json::json!({"namespaces": ["team-b"]}));
-        assert!(matches!(decide(&other, Some(&none), read), Err(Refusal::Never(_))));
+        assert!(matches!(
+            decide(&other, Some(&none), read),
+            Err(Refusal::Never(_))
+        ));
     }
 
     #[test]
     fn a_store_of_another_class_is_refused() {
-        let of = |class: &str| decide(&serde_json::json!({"controller": class}), None, Read::Search);
+        let of = |class: &str| {
+            decide(
+                &serde_json::json!({"controller": class}),
+                None,
+                Read::Search,
+            )
+        };
         assert!(of("default").is_ok() && of("").is_ok());
         assert!(matches!(of("other"), Err(Refusal::Never(why)) if why.contains("\"other\"")));
     }

@@ -1,6 +1,16 @@
 //! Integration tests that need no cluster.
 
 #[cfg(test)]
+mod admission_access;
+#[cfg(test)]
+mod admission_examples;
+#[cfg(test)]
+mod admission_pod;
+#[cfg(test)]
+mod admission_protocol;
+#[cfg(test)]
+mod admission_world;
+#[cfg(test)]
 mod architecture;
 mod generated;
 #[cfg(test)]

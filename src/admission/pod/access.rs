@@ -41,9 +41,9 @@ pub(super) async fn refusals(
     for (store, demands) in demands {
         let title = format!("{} {}", store.kind.as_str(), store.name);
         match webhook.view.store(&store) {
-            None => plan
-                .warnings
-                .push(format!("{title} is not known here yet; the pod waits for it")),
+            None => plan.warnings.push(format!(
+                "{title} is not known here yet; the pod waits for it"
+            )),
             Some(facts) => {
                 let reader = (namespace, account);
                 let said = by_store(webhook, &facts, reader, &demands, &mut plan.warnings);
@@ -52,7 +52,9 @@ pub(super) async fn refusals(
                     continue;
                 }
                 let down = while_down(webhook, &facts, namespace, &demands, deny_on_error);
-                refusals.down.extend(down.map(|text| format!("{title} {text}")));
+                refusals
+                    .down
+                    .extend(down.map(|text| format!("{title} {text}")));
             }
         }
         let access = StoreAccess {

@@ -113,7 +113,10 @@ impl<'p> References<'p> {
 
     /// The changes, where `secret_of` knows the Secret of a reference. A value with a reference that it
     /// does not know stays as it is.
-    pub(super) fn edits(&self, secret_of: impl Fn(&InlineReference) -> Option<String>) -> Vec<Edit<'p>> {
+    pub(super) fn edits(
+        &self,
+        secret_of: impl Fn(&InlineReference) -> Option<String>,
+    ) -> Vec<Edit<'p>> {
         let mut edits = Vec::new();
         for (container, variables) in &self.containers {
             let mut names = Names::new(variables);
@@ -172,7 +175,9 @@ fn change(
             }
             Segment::Literal(literal) => text.push_str(literal),
             Segment::Reference(_) => {
-                let source = sources.next().expect("every reference must have its source");
+                let source = sources
+                    .next()
+                    .expect("every reference must have its source");
                 let (name, is_new) = names.of(&source, index);
                 text.push_str(&format!("$({name})"));
                 if is_new {
@@ -227,7 +232,9 @@ impl<'p> Names<'p> {
         let before = self.variables[..index].iter().any(|v| v.name == name);
         alone
             && before
-            && one.is_some_and(|variable| variable.secret == Some((source.secret.as_str(), source.key.as_str())))
+            && one.is_some_and(|variable| {
+                variable.secret == Some((source.secret.as_str(), source.key.as_str()))
+            })
     }
 }
 

@@ -8,9 +8,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::api::well_known::{
-    INJECTED_LABEL, POD_INLINE_RECORD_ANNOTATION, POD_STATUS_ANNOTATION,
-};
+use crate::api::well_known::{INJECTED_LABEL, POD_INLINE_RECORD_ANNOTATION, POD_STATUS_ANNOTATION};
 use crate::model::pod_injection::{INLINE_ALIAS, Pod, record};
 
 use super::inline::{Change, Edit, Source};

@@ -80,7 +80,10 @@ impl Plan<'_> {
                 Read::Search => None,
             };
             self.demands.push(Demand {
-                reads: reads(namespace, &store, spec).into_iter().map(owned).collect(),
+                reads: reads(namespace, &store, spec)
+                    .into_iter()
+                    .map(owned)
+                    .collect(),
                 store,
                 secret: secret.to_owned(),
                 asker: asker.to_owned(),
@@ -168,7 +171,8 @@ fn add_inline<'p>(
             None => "an in-line reference".to_owned(),
         };
         plan.demand(namespace, &spec, &name, &asker, false);
-        plan.inline.insert(name.clone(), (remote.clone(), properties));
+        plan.inline
+            .insert(name.clone(), (remote.clone(), properties));
         made.insert(remote, name);
     }
     plan.edits = references.edits(|reference| made.get(&reference.remote).cloned());
@@ -206,12 +210,7 @@ pub(super) fn restore<'p>(
 }
 
 /// What the live pod records of in-line references and uses.
-fn restore_inline<'p>(
-    plan: &mut Plan<'p>,
-    old: &Pod<'_>,
-    pod: &'p Pod<'_>,
-    live: &BTreeSet<&str>,
-) {
+fn restore_inline<'p>(plan: &mut Plan<'p>, old: &Pod<'_>, pod: &'p Pod<'_>, live: &BTreeSet<&str>) {
     let record = old.metadata.annotation(POD_INLINE_RECORD_ANNOTATION);
     for (name, remote, properties) in record.map(read_record).unwrap_or_default() {
         if live.contains(name.as_str()) && is_injected_name(&name, INLINE_ALIAS) {

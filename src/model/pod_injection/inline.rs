@@ -273,7 +273,10 @@ mod tests {
 
     #[rstest]
     #[case::unclosed("é ${secret://v/a#b", "at position 2 has no closing")]
-    #[case::no_property("x${secret://v/a}", "at position 1: \"secret://v/a\" names no property")]
+    #[case::no_property(
+        "x${secret://v/a}",
+        "at position 1: \"secret://v/a\" names no property"
+    )]
     #[case::prefix_only("secret://", "has no key")]
     #[case::empty("x${secret://}", "at position 1")]
     #[case::illegal_key("secret://v/a#b/c", "cannot name a key of a Secret")]
@@ -310,6 +313,9 @@ mod tests {
         let read = read_record(&record);
         assert_eq!(read, [("inj-inline-x".to_owned(), remote, properties)]);
         assert_eq!(read_record("{"), []);
-        assert_eq!(read_record(r#"{"a":["secret://v/a#b","secret://v/c#d"]}"#), []);
+        assert_eq!(
+            read_record(r#"{"a":["secret://v/a#b","secret://v/c#d"]}"#),
+            []
+        );
     }
 }
