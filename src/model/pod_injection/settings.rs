@@ -34,15 +34,14 @@ impl Settings {
                 self.restart_on_change = chosen(key, value, ["none", "restart"])?;
             }
             POD_ON_ERROR_ANNOTATION => self.deny_on_error = chosen(key, value, ["wait", "deny"])?,
-            POD_MODE_ANNOTATION => {
-                if chosen(key, value, ["secret", "memory"])? {
-                    return Err(Complaint::error(
-                        key,
-                        "\"memory\" is not served: values are kept in Secrets; write \"secret\" or \
-                         remove the annotation, and encrypt Secrets at rest",
-                    ));
-                }
+            POD_MODE_ANNOTATION if chosen(key, value, ["secret", "memory"])? => {
+                return Err(Complaint::error(
+                    key,
+                    "\"memory\" is not served: values are kept in Secrets; write \"secret\" or \
+                     remove the annotation, and encrypt Secrets at rest",
+                ));
             }
+            POD_MODE_ANNOTATION => {}
             _ if key.starts_with(POD_PREFIX) => {
                 return Ok(Some(Complaint::unserved(
                     key,
