@@ -27,7 +27,6 @@ impl Settings {
     /// Reads one annotation; the answer is a remark on an annotation that nobody reads.
     pub(super) fn read(&mut self, key: &str, value: &str) -> Result<Option<Complaint>, Complaint> {
         match key {
-            POD_STATUS_ANNOTATION | POD_INLINE_RECORD_ANNOTATION => {}
             POD_REFRESH_ANNOTATION => self.refresh = Some(interval(value)?),
             POD_INLINE_ANNOTATION => self.inline = chosen(key, value, ["false", "true"])?,
             POD_ON_CHANGE_ANNOTATION => {
@@ -41,7 +40,7 @@ impl Settings {
                      remove the annotation, and encrypt Secrets at rest",
                 ));
             }
-            POD_MODE_ANNOTATION => {}
+            POD_MODE_ANNOTATION | POD_STATUS_ANNOTATION | POD_INLINE_RECORD_ANNOTATION => {}
             _ if key.starts_with(POD_PREFIX) => {
                 return Ok(Some(Complaint::unserved(
                     key,
