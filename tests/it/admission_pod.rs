@@ -215,7 +215,7 @@ spec:
 async fn case_16_17_18_large_and_repetitive_pods_pass() {
     let mut pod = annotated(&[DB]);
     let variable = |i: usize| {
-        if i % 100 == 0 {
+        if i.is_multiple_of(100) {
             json!({"name": "SAME", "valueFrom": {"secretKeyRef": {"name": "db", "key": format!("k{i}")}}})
         } else {
             json!({"name": format!("V{}", i % 7), "value": format!("{i}")})
