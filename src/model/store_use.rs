@@ -205,6 +205,7 @@ fn compile(glob: &str) -> Result<GlobMatcher, globset::Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::meta::StoreKind;
     use rstest::rstest;
 
     fn facts(value: &serde_json::Value) -> StoreFacts {
@@ -319,7 +320,6 @@ mod tests {
         }))
         .unwrap();
         let of = |kind, name| reads("team", &StoreId::new(kind, "team", name), &spec);
-        use crate::api::meta::StoreKind;
         assert_eq!(
             of(StoreKind::SecretStore, "a"),
             [Read::Key("one"), Read::Key("three"), Read::Search]

@@ -4,6 +4,16 @@
 mod support;
 
 #[cfg(test)]
+mod admission_access;
+#[cfg(test)]
+mod admission_examples;
+#[cfg(test)]
+mod admission_pod;
+#[cfg(test)]
+mod admission_protocol;
+#[cfg(test)]
+mod admission_world;
+#[cfg(test)]
 mod architecture;
 #[cfg(test)]
 mod esc_server;

@@ -179,7 +179,7 @@ fn change(
                     .next()
                     .expect("every reference must have its source");
                 let (name, is_new) = names.of(&source, index);
-                text.push_str(&format!("$({name})"));
+                text.extend(["$(", &name, ")"]);
                 if is_new {
                     added.push((name, source));
                 }

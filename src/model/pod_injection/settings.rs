@@ -27,22 +27,20 @@ impl Settings {
     /// Reads one annotation; the answer is a remark on an annotation that nobody reads.
     pub(super) fn read(&mut self, key: &str, value: &str) -> Result<Option<Complaint>, Complaint> {
         match key {
-            POD_STATUS_ANNOTATION | POD_INLINE_RECORD_ANNOTATION => {}
             POD_REFRESH_ANNOTATION => self.refresh = Some(interval(value)?),
             POD_INLINE_ANNOTATION => self.inline = chosen(key, value, ["false", "true"])?,
             POD_ON_CHANGE_ANNOTATION => {
                 self.restart_on_change = chosen(key, value, ["none", "restart"])?;
             }
             POD_ON_ERROR_ANNOTATION => self.deny_on_error = chosen(key, value, ["wait", "deny"])?,
-            POD_MODE_ANNOTATION => {
-                if chosen(key, value, ["secret", "memory"])? {
-                    return Err(Complaint::error(
-                        key,
-                        "\"memory\" is not served: values are kept in Secrets; write \"secret\" or \
-                         remove the annotation, and encrypt Secrets at rest",
-                    ));
-                }
+            POD_MODE_ANNOTATION if chosen(key, value, ["secret", "memory"])? => {
+                return Err(Complaint::error(
+                    key,
+                    "\"memory\" is not served: values are kept in Secrets; write \"secret\" or \
+                     remove the annotation, and encrypt Secrets at rest",
+                ));
             }
+            POD_MODE_ANNOTATION | POD_STATUS_ANNOTATION | POD_INLINE_RECORD_ANNOTATION => {}
             _ if key.starts_with(POD_PREFIX) => {
                 return Ok(Some(Complaint::unserved(
                     key,
