@@ -14,7 +14,7 @@ use tokio::sync::OnceCell;
 use crate::support::control_plane::{ControlPlane, Options};
 use crate::support::latchkey::{EscServer, Latchkey, RunOptions, binary};
 use crate::support::metrics::SECRETS;
-use crate::support::{ports, wait};
+use crate::support::{ports, scenario, wait};
 use crate::world::{FURNITURE, ORGANIZATION, Place, SOON, TOKEN, World};
 
 /// Longer than the retention of [`ward`], with room for a loaded machine.
@@ -518,6 +518,59 @@ async fn case_58_a_rotation_rolls_out_once_and_not_for_files() -> anyhow::Result
             Ok(())
         })
         .await
+}
+
+#[tokio::test]
+async fn an_eviction_replaces_the_pod_alone_and_a_new_process_restarts_nothing()
+-> anyhow::Result<()> {
+    let mut world = start(&["--restart=evict"]).await?;
+    let plane = world.plane;
+    scenario::run(plane, "evicted", async |scenario| {
+        scenario.watch_log(world.latchkey.log());
+        let place = &Place::new(plane, scenario).await?;
+        let esc = furnish(&world, place).await?;
+        admitted(place, &pod("scout", QUICK)).await?;
+        let settings = format!("{QUICK}    latchkey.dev/on-change: restart\n");
+        place
+            .apply(&deployment("web", 1, &settings, BY_ENV))
+            .await?;
+        let uids = async || {
+            let members = ListParams::default().labels("pod-template-hash");
+            let pods = place.api::<Pod>().list(&members).await?;
+            let uids = pods.items.into_iter().filter_map(|pod| pod.metadata.uid);
+            anyhow::Ok(uids.collect::<Vec<_>>())
+        };
+        let before = wait::until("the pod", SOON, async || {
+            let uids = uids().await?;
+            ensure!(uids.len() == 1, "{uids:?}");
+            Ok(uids)
+        })
+        .await?;
+        place.makes(&WORLD).await?;
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        esc.set(place, "values: {app: {hello: moon}}\n").await?;
+        let after = wait::until("its successor", A_WHILE, async || {
+            let uids = uids().await?;
+            ensure!(uids.len() == 1 && uids != before, "{uids:?}");
+            Ok(uids)
+        })
+        .await?;
+        let untouched = restarted(place, "web").await?;
+        assert_eq!(untouched.0, None, "the template is the user's");
+
+        world.latchkey.daemon().stop()?;
+        let logs = plane.workdir().path();
+        let options = RunOptions {
+            esc_url: Some(world.esc.url()),
+            ..RunOptions::default()
+        };
+        let _next = Latchkey::start("next", plane.kubeconfig(), logs, &options).await?;
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        assert_eq!(restarted(place, "web").await?, untouched);
+        assert_eq!(uids().await?, after);
+        Ok(())
+    })
+    .await
 }
 
 #[tokio::test]

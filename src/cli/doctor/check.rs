@@ -30,7 +30,8 @@ impl Status {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Check {
     /// What was checked.
-    pub(super) check: String,
+    #[serde(rename = "check")]
+    pub(super) subject: String,
     /// How it ended.
     pub(super) status: Status,
     /// What was found; holds no secret.
@@ -43,7 +44,7 @@ impl Check {
     /// Something as it should be.
     pub(super) fn ok(check: impl Into<String>, detail: impl Into<String>) -> Self {
         Self {
-            check: check.into(),
+            subject: check.into(),
             status: Status::Ok,
             detail: detail.into(),
             remedy: String::new(),
@@ -89,14 +90,18 @@ impl Check {
 pub(super) fn text(checks: &[Check]) -> String {
     let width = checks
         .iter()
-        .map(|check| check.check.len())
+        .map(|check| check.subject.len())
         .max()
         .unwrap_or(0);
     let mut text = String::new();
     for check in checks {
         let status = check.status.as_str();
-        writeln!(text, "{status:<5}{:<width$}  {}", check.check, check.detail)
-            .expect("writing to a String must succeed");
+        writeln!(
+            text,
+            "{status:<5}{:<width$}  {}",
+            check.subject, check.detail
+        )
+        .expect("writing to a String must succeed");
         if !check.remedy.is_empty() {
             writeln!(text, "{:>width$}  {}", "→", check.remedy, width = width + 5)
                 .expect("writing to a String must succeed");

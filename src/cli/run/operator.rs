@@ -59,6 +59,15 @@ enum OnRevoke {
     Delete,
 }
 
+impl OnRevoke {
+    fn with(self, grace: SignedDuration) -> Revoked {
+        match self {
+            Self::Keep => Revoked::Keep,
+            Self::Delete => Revoked::Delete(grace),
+        }
+    }
+}
+
 /// How pods are replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Restart {
@@ -68,6 +77,16 @@ enum Restart {
     Evict,
     /// Not at all; they are told.
     Off,
+}
+
+impl From<Restart> for RestartBy {
+    fn from(restart: Restart) -> Self {
+        match restart {
+            Restart::Template => Self::Template,
+            Restart::Evict => Self::Evict,
+            Restart::Off => Self::Off,
+        }
+    }
 }
 
 /// Adds the operator to a process.
@@ -106,15 +125,8 @@ pub(super) fn add(process: &mut Bound, args: Args, shared: &Shared) -> anyhow::R
         keys: Arc::clone(&shared.keys),
         own_namespace: shared.own_namespace.clone(),
         retain,
-        on_revoke: match on_revoke {
-            OnRevoke::Keep => Revoked::Keep,
-            OnRevoke::Delete => Revoked::Delete(revoke_grace),
-        },
-        restart: match restart {
-            Restart::Template => RestartBy::Template,
-            Restart::Evict => RestartBy::Evict,
-            Restart::Off => RestartBy::Off,
-        },
+        on_revoke: on_revoke.with(revoke_grace),
+        restart: restart.into(),
     };
     let candidate = lease.enable_leader_election.then(|| {
         let identity = shared.identity.clone();
