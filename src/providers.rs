@@ -19,6 +19,7 @@ use async_trait::async_trait;
 
 use crate::api::meta::{SecretKeySelector, StoreKind};
 use crate::cluster::secrets::SecretReader;
+use crate::model::push::{Push, Target};
 use crate::model::remote::{Find, RemoteRef};
 use crate::model::secret_store::Store;
 use crate::model::value;
@@ -177,6 +178,41 @@ pub trait SecretsClient: Send + Sync {
     /// # Errors
     /// Why it does not.
     async fn validate(&self) -> Result<Validation, Error>;
+
+    /// Writes a value or all of a source to its target, making the remote secret where it is missing.
+    /// What is there already in the wanted form is left alone. Parts of the remote secret that the
+    /// target does not name stay.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] unless the provider writes, [`ErrorKind::Denied`] also when the
+    /// remote secret belongs to somebody else, [`ErrorKind::Invalid`] when the source lacks the key or
+    /// the target has a form that cannot be written to.
+    async fn push(&self, push: &Push<'_>) -> Result<(), Error> {
+        Err(unsupported(&format!("push to {:?}", push.target.key)))
+    }
+
+    /// Removes what was pushed to the target: the property, or the whole remote secret when none is
+    /// named or none is left. Nothing there is success.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] unless the provider writes, [`ErrorKind::Denied`] also when the
+    /// remote secret belongs to somebody else.
+    async fn delete(&self, target: &Target) -> Result<(), Error> {
+        Err(unsupported(&format!("delete {:?}", target.key)))
+    }
+
+    /// Whether the target holds a value, whoever wrote it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] unless the provider can tell, else the class of the failure.
+    async fn exists(&self, target: &Target) -> Result<bool, Error> {
+        Err(unsupported(&format!("look for {:?}", target.key)))
+    }
+}
+
+fn unsupported(action: &str) -> Error {
+    let message = format!("failed to {action}: this provider only reads");
+    Error::new(ErrorKind::Unsupported, "store", message)
 }
 
 /// A value that is not structured as `key` is asked for.
