@@ -3,14 +3,24 @@
 //! A [`Provider`] is made once for the process and holds what is shared: connections, open sessions,
 //! budgets. A [`SecretsClient`] is made from it for one refresh of one object and is cheap.
 
+#[cfg(any(feature = "provider-openbao", feature = "provider-vault"))]
+mod credential;
 mod error;
 #[cfg(feature = "provider-fake")]
 mod fake;
 #[cfg(feature = "provider-kubernetes")]
 mod kubernetes;
+#[cfg(feature = "provider-openbao")]
+mod open_bao;
 #[cfg(feature = "provider-pulumi")]
 mod pulumi;
 mod registry;
+#[cfg(feature = "provider-vault")]
+mod vault;
+#[cfg(any(feature = "provider-openbao", feature = "provider-vault"))]
+mod vault_api;
+#[cfg(any(feature = "provider-openbao", feature = "provider-vault"))]
+mod window;
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -192,11 +202,11 @@ pub trait SecretsClient: Send + Sync {
     }
 
     /// Removes what was pushed to the target: the property, or the whole remote secret when none is
-    /// named or none is left. Nothing there is success.
+    /// named or none is left. Nothing there is success, and so is a remote secret of somebody else,
+    /// which stays.
     ///
     /// # Errors
-    /// [`ErrorKind::Unsupported`] unless the provider writes, [`ErrorKind::Denied`] also when the
-    /// remote secret belongs to somebody else.
+    /// [`ErrorKind::Unsupported`] unless the provider writes, else the class of the failure.
     async fn delete(&self, target: &Target) -> Result<(), Error> {
         Err(unsupported(&format!("delete {:?}", target.key)))
     }
@@ -219,7 +229,9 @@ fn unsupported(action: &str) -> Error {
 #[cfg(any(
     feature = "provider-fake",
     feature = "provider-kubernetes",
-    feature = "provider-pulumi"
+    feature = "provider-openbao",
+    feature = "provider-pulumi",
+    feature = "provider-vault"
 ))]
 fn value_error(provider: &'static str, key: &str, error: &value::Error) -> Error {
     Error::new(
