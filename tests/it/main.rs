@@ -13,3 +13,5 @@ mod provider_fake;
 mod provider_kubernetes;
 #[cfg(all(test, feature = "provider-pulumi"))]
 mod provider_pulumi;
+#[cfg(all(test, feature = "provider-vault", feature = "provider-openbao"))]
+mod provider_vault;
