@@ -50,6 +50,8 @@ elif [[ ${CI:-} == true ]]; then
 else
   record skip "foreign clients: tests/python/run.sh is missing" 0
 fi
+run "Vault" tests/vault/build.sh
+run "tests against Vault" cargo test --locked --test vault
 run "control plane" tests/controlplane/build.sh
 run "cluster tests" cargo test --locked --test e2e
 
