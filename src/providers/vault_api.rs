@@ -330,7 +330,7 @@ struct VaultClient {
 }
 
 impl VaultClient {
-    fn invalid(&self, text: impl ToString) -> Error {
+    fn invalid(&self, text: &impl ToString) -> Error {
         self.access.invalid(&text.to_string())
     }
 
@@ -393,21 +393,21 @@ impl VaultClient {
             let path = self.paths.metadata(key);
             return path
                 .map(What::Metadata)
-                .map_err(|error| self.invalid(error));
+                .map_err(|error| self.invalid(&error));
         }
         if !version.is_empty() {
             if !has_versions {
                 let message =
                     format!("key {key:?}: kv version v1 keeps no versions; remove version");
-                return Err(self.invalid(message));
+                return Err(self.invalid(&message));
             }
             if version.parse::<u64>().is_err() {
                 let message = format!("key {key:?}: version {version:?} is not a number");
-                return Err(self.invalid(message));
+                return Err(self.invalid(&message));
             }
         }
         Ok(What::Values {
-            path: self.paths.data(key).map_err(|error| self.invalid(error))?,
+            path: self.paths.data(key).map_err(|error| self.invalid(&error))?,
             version: version.clone(),
         })
     }
@@ -460,7 +460,7 @@ impl VaultClient {
             }
             if found.len() + next.len() > MAX_FOUND {
                 let message = format!("find: more than {MAX_FOUND} secrets below {folder:?}");
-                return Err(self.invalid(message + "; name a folder in path"));
+                return Err(self.invalid(&(message + "; name a folder in path")));
             }
             folders = next;
         }
@@ -475,13 +475,13 @@ impl VaultClient {
         find: &Find,
     ) -> Result<Option<SecretBytes>, Error> {
         if !find.tags.is_empty() {
-            let path = paths.metadata(name).map_err(|error| self.invalid(error))?;
+            let path = paths.metadata(name).map_err(|error| self.invalid(&error))?;
             match self.fetched(What::Metadata(path)).await?.as_ref() {
                 Fetched::Object(Some(metadata)) if document::has_tags(metadata, &find.tags) => {}
                 _ => return Ok(None),
             }
         }
-        let path = paths.data(name).map_err(|error| self.invalid(error))?;
+        let path = paths.data(name).map_err(|error| self.invalid(&error))?;
         let version = String::new();
         let values = self.fetched(What::Values { path, version }).await?;
         Ok(match values.as_ref() {
@@ -527,7 +527,7 @@ impl SecretsClient for VaultClient {
         let (paths, folder) = self
             .paths
             .search(find.path.as_deref())
-            .map_err(|error| self.invalid(error))?;
+            .map_err(|error| self.invalid(&error))?;
         let names = self.names(&paths, &folder).await?.into_iter();
         let wanted =
             names.filter(|name| find.name.as_ref().is_none_or(|regex| regex.is_match(name)));

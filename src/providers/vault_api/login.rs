@@ -201,74 +201,32 @@ pub(super) fn identity(
 
 /// Reads what the store's method needs.
 pub(super) async fn prepare(access: &Access) -> Result<Login, Error> {
-    let read = async |field: &'static str, selector: &SecretKeySelector| {
-        let value = access
-            .context
-            .credential(access.name(), field, selector)
-            .await?;
-        trimmed(access.name(), field, &value)
-    };
     Ok(match method(access.block.auth.as_ref()) {
         Method::Open => Login::Open,
-        Method::Token(selector) => Login::Token(read("auth.tokenSecretRef", selector).await?),
+        Method::Token(selector) => {
+            Login::Token(read(access, "auth.tokenSecretRef", selector).await?)
+        }
         Method::AppRole(role) => {
             let id = match (&role.role_ref, &role.role_id) {
                 (_, Some(id)) if !id.trim().is_empty() => id.trim().into(),
-                (Some(selector), _) => read("auth.appRole.roleRef", selector).await?,
+                (Some(selector), _) => read(access, "auth.appRole.roleRef", selector).await?,
                 _ => return Err(access.invalid("auth.appRole: roleId or roleRef must be set")),
             };
-            let secret = read("auth.appRole.secretRef", &role.secret_ref).await?;
+            let secret = read(access, "auth.appRole.secretRef", &role.secret_ref).await?;
+            let path = format!("{}/login", role.path);
+            call(path, [("role_id", id), ("secret_id", secret)])
+        }
+        Method::Kubernetes(kubernetes) => of_kubernetes(access, kubernetes).await?,
+        Method::Password(path, user, selector, field) => {
+            let missing = || access.invalid(&format!("{field} must be set"));
+            let selector = selector.ok_or_else(missing)?;
+            let password = access.context.credential(access.name(), field, selector);
             call(
-                format!("{}/login", role.path),
-                [("role_id", id), ("secret_id", secret)],
+                format!("{path}/login/{user}"),
+                [("password", password.await?)],
             )
         }
-        Method::Kubernetes(kubernetes) => {
-            let path = format!("{}/login", kubernetes.mount_path);
-            let role = ("role", SecretBytes::from(kubernetes.role.as_str()));
-            match (&kubernetes.service_account_ref, &kubernetes.secret_ref) {
-                (Some(account), _) => with_account(
-                    call(path, [role]),
-                    AccountToken {
-                        field: "auth.kubernetes.serviceAccountRef",
-                        account: account.clone(),
-                        audiences: account.audiences.clone(),
-                        seconds: TOKEN_SECONDS,
-                    },
-                ),
-                (None, Some(selector)) => {
-                    let mut selector = selector.clone();
-                    selector.key.get_or_insert_with(|| "token".to_owned());
-                    let jwt = read("auth.kubernetes.secretRef", &selector).await?;
-                    call(path, [role, ("jwt", jwt)])
-                }
-                (None, None) => return Err(access.invalid("auth.kubernetes has no token")),
-            }
-        }
-        Method::Password(path, user, selector, field) => {
-            let selector =
-                selector.ok_or_else(|| access.invalid(&format!("{field} must be set")))?;
-            let password = access
-                .context
-                .credential(access.name(), field, selector)
-                .await?;
-            call(format!("{path}/login/{user}"), [("password", password)])
-        }
-        Method::Jwt(jwt) => {
-            let path = format!("{}/login", jwt.path);
-            let role = jwt
-                .role
-                .as_deref()
-                .map(|role| ("role", SecretBytes::from(role)));
-            if let Some(selector) = &jwt.secret_ref {
-                let token = read("auth.jwt.secretRef", selector).await?;
-                call(path, role.into_iter().chain([("jwt", token)]))
-            } else {
-                let token = jwt.kubernetes_service_account_token.as_ref();
-                let token = token.ok_or_else(|| access.invalid("auth.jwt has no token"))?;
-                with_account(call(path, role), account_token(token))
-            }
-        }
+        Method::Jwt(jwt) => of_jwt(access, jwt).await?,
         Method::Cert(cert) => {
             let path = cert.path.as_deref().filter(|path| !path.is_empty());
             let role = cert.vault_role.as_deref().filter(|role| !role.is_empty());
@@ -279,6 +237,50 @@ pub(super) async fn prepare(access: &Access) -> Result<Login, Error> {
             return Err(access.invalid(&format!("auth.{name} is not served by this build")));
         }
     })
+}
+
+async fn read(
+    access: &Access,
+    field: &'static str,
+    selector: &SecretKeySelector,
+) -> Result<SecretBytes, Error> {
+    let value = access.context.credential(access.name(), field, selector);
+    trimmed(access.name(), field, &value.await?)
+}
+
+async fn of_kubernetes(
+    access: &Access,
+    kubernetes: &crate::api::v1::VaultKubernetesAuth,
+) -> Result<Login, Error> {
+    let path = format!("{}/login", kubernetes.mount_path);
+    let role = ("role", SecretBytes::from(kubernetes.role.as_str()));
+    if let Some(account) = &kubernetes.service_account_ref {
+        let token = AccountToken {
+            field: "auth.kubernetes.serviceAccountRef",
+            account: account.clone(),
+            audiences: account.audiences.clone(),
+            seconds: TOKEN_SECONDS,
+        };
+        return Ok(with_account(call(path, [role]), token));
+    }
+    let selector = kubernetes.secret_ref.clone();
+    let mut selector = selector.ok_or_else(|| access.invalid("auth.kubernetes has no token"))?;
+    selector.key.get_or_insert_with(|| "token".to_owned());
+    let jwt = read(access, "auth.kubernetes.secretRef", &selector).await?;
+    Ok(call(path, [role, ("jwt", jwt)]))
+}
+
+async fn of_jwt(access: &Access, jwt: &crate::api::v1::VaultJwtAuth) -> Result<Login, Error> {
+    let path = format!("{}/login", jwt.path);
+    let role = jwt.role.as_deref();
+    let role = role.map(|role| ("role", SecretBytes::from(role)));
+    if let Some(selector) = &jwt.secret_ref {
+        let token = read(access, "auth.jwt.secretRef", selector).await?;
+        return Ok(call(path, role.into_iter().chain([("jwt", token)])));
+    }
+    let token = jwt.kubernetes_service_account_token.as_ref();
+    let token = token.ok_or_else(|| access.invalid("auth.jwt has no token"))?;
+    Ok(with_account(call(path, role), account_token(token)))
 }
 
 fn account_token(token: &crate::api::v1::VaultServiceAccountToken) -> AccountToken {

@@ -123,11 +123,12 @@ impl Sessions {
         let mut slot = slot.lock().await;
         let now = (self.clock)();
         if let Some(session) = slot.usable(now) {
-            if let Some(renewal) = slot.renewal.take_if(|renewal| now >= renewal.at) {
-                if let Some(error) = slot.renew(access, &session, renewal.life, now).await {
-                    tracing::debug!(error = %error, "Failed to renew token, logging in");
-                    return self.log_in(&mut slot, access).await;
-                }
+            if let Some(renewal) = slot.renewal.take_if(|renewal| now >= renewal.at)
+                && let Some(error) = slot.renew(access, &session, renewal.life, now).await
+            {
+                tracing::debug!(error = %error, "Failed to renew token, logging in");
+                slot.session = None;
+                return self.log_in(&mut slot, access).await;
             }
             return Ok(session);
         }
@@ -162,7 +163,7 @@ impl Sessions {
             }
             Err(failure) if failure.is_forbidden => {
                 let is_young = now.duration_since(used.born).unwrap_or_default() < ALIVE;
-                let is_given = slot.is_given(access);
+                let is_given = has_given_token(access);
                 if is_young || is_given {
                     let credentials = slot.credentials.clone();
                     slot.refuse(credentials, failure.error, is_given, now);
@@ -287,12 +288,6 @@ impl Slot {
         session.map(Arc::clone)
     }
 
-    /// Whether the token was given out by somebody else, so that a login gives the same again.
-    fn is_given(&self, access: &Access) -> bool {
-        let auth = access.block.auth.as_ref();
-        auth.is_none_or(|auth| auth.token_secret_ref.is_some())
-    }
-
     fn adopt(&mut self, granted: Granted, now: SystemTime) -> Arc<Session> {
         self.number += 1;
         self.refusal.take_if(|_| granted.is_proven);
@@ -365,6 +360,12 @@ impl Slot {
         });
         error
     }
+}
+
+/// Whether the token was given out by somebody else, so that a login gives the same again.
+fn has_given_token(access: &Access) -> bool {
+    let auth = access.block.auth.as_ref();
+    auth.is_none_or(|auth| auth.token_secret_ref.is_some())
 }
 
 /// A remembered failure that is not over, and the time left.

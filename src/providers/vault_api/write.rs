@@ -138,7 +138,7 @@ impl VaultClient {
 
     fn wanted(&self, push: &Push<'_>, state: &State) -> Result<BTreeMap<String, Json>, Error> {
         let Target { key, property } = push.target;
-        let pushed = push.pushed().map_err(|error| self.invalid(error))?;
+        let pushed = push.pushed().map_err(|error| self.invalid(&error))?;
         if property.is_empty() {
             let whole = match pushed {
                 Pushed::Whole(values) => object(values),
@@ -150,7 +150,7 @@ impl VaultClient {
                 let message = format!(
                     "key {key:?}: the value is {kind}, not an object; name a property to write it to"
                 );
-                return Err(self.invalid(message));
+                return Err(self.invalid(&message));
             };
             return Ok(members);
         }
@@ -161,9 +161,9 @@ impl VaultClient {
         if let Some(other) = members.get(property).filter(|json| text(json).is_none()) {
             let kind = other.kind();
             let message = format!("key {key:?}: property {property:?} is {kind}, not a string");
-            return Err(self.invalid(message));
+            return Err(self.invalid(&message));
         }
-        let content = push.content().map_err(|error| self.invalid(error))?;
+        let content = push.content().map_err(|error| self.invalid(&error))?;
         members.insert(property.clone(), Json::Text(content));
         Ok(members)
     }
@@ -229,13 +229,13 @@ impl VaultClient {
     }
 
     fn data_path(&self, key: &str) -> Result<String, Error> {
-        self.paths.data(key).map_err(|error| self.invalid(error))
+        self.paths.data(key).map_err(|error| self.invalid(&error))
     }
 
     fn metadata_path(&self, key: &str) -> Result<String, Error> {
         self.paths
             .metadata(key)
-            .map_err(|error| self.invalid(error))
+            .map_err(|error| self.invalid(&error))
     }
 
     fn foreign(&self, key: &str) -> Error {
