@@ -392,32 +392,6 @@ pub(super) fn trust_fingerprint(options: &http::Options) -> Vec<u8> {
 }
 
 impl Access {
-    /// The login with the token that it asks for.
-    async fn minted(&self, login: Login) -> Result<Login, Error> {
-        let Login::Call {
-            path,
-            mut body,
-            account: Some(wanted),
-        } = login
-        else {
-            return Ok(login);
-        };
-        let token = self.context.account_token(
-            self.name(),
-            wanted.field,
-            &wanted.account,
-            &wanted.audiences,
-            wanted.seconds,
-        );
-        body.insert("jwt".to_owned(), Json::Text(token.await?));
-        let account = None;
-        Ok(Login::Call {
-            path,
-            body,
-            account,
-        })
-    }
-
     async fn call_login(&self, http: http::Client, login: Login) -> Result<Granted, Failure> {
         let (path, body) = match login {
             Login::Open => return Ok(Granted::given(http, None)),
