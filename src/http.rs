@@ -1,12 +1,13 @@
 //! Outbound HTTP: every request has a timeout, and failed reads are tried again a few times.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::header::{DATE, HeaderMap, HeaderValue, RETRY_AFTER};
-use reqwest::{Certificate, Method, RequestBuilder, Response, Url, redirect};
+use reqwest::{Certificate, Identity, Method, RequestBuilder, Response, Url, redirect};
 
 use crate::secret::SecretBytes;
 
@@ -25,6 +26,8 @@ pub struct Options {
     pub timeout: Duration,
     /// Certificate authorities to trust besides the system's: PEM, or base64 of PEM.
     pub ca_bundle: Option<Vec<u8>>,
+    /// Client certificate to log in with, and its key: PEM, one after the other.
+    pub identity: Option<Arc<SecretBytes>>,
     /// How often a failed read is tried again.
     pub retries: usize,
     /// Delay before the first retry; it doubles, with jitter, up to 5 s.
@@ -37,6 +40,7 @@ impl Default for Options {
             connect_timeout: Duration::from_secs(5),
             timeout: Duration::from_secs(30),
             ca_bundle: None,
+            identity: None,
             retries: 2,
             retry_delay: Duration::from_millis(200),
         }
@@ -49,6 +53,9 @@ pub enum Error {
     /// The CA bundle holds no certificate.
     #[error("failed to read the CA bundle: {0}; it must be PEM or base64 of PEM")]
     ReadCaBundle(String),
+    /// The client certificate or its key cannot be used.
+    #[error("failed to read the client certificate and key: both must be PEM")]
+    ReadIdentity,
     /// The client cannot be made.
     #[error("failed to set up the HTTP client: {0}")]
     Build(String),
@@ -83,7 +90,7 @@ impl Client {
     /// Makes a client.
     ///
     /// # Errors
-    /// When the CA bundle cannot be read or TLS cannot be set up.
+    /// When the CA bundle or the client certificate cannot be read or TLS cannot be set up.
     pub fn new(options: &Options) -> Result<Self, Error> {
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("latchkey/", env!("CARGO_PKG_VERSION")))
@@ -93,6 +100,10 @@ impl Client {
             .redirect(redirect::Policy::custom(follow_within_origin));
         if let Some(bundle) = &options.ca_bundle {
             builder = builder.tls_certs_merge(certificates(bundle)?);
+        }
+        if let Some(pem) = &options.identity {
+            let identity = Identity::from_pem(pem.expose());
+            builder = builder.identity(identity.map_err(|_| Error::ReadIdentity)?);
         }
         Ok(Self {
             inner: builder

@@ -9,6 +9,7 @@ pub mod external_secret;
 pub mod hash;
 pub mod keys;
 pub mod pod_injection;
+pub mod push;
 pub mod remote;
 pub mod rewrite;
 pub mod secret_store;

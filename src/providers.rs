@@ -3,14 +3,24 @@
 //! A [`Provider`] is made once for the process and holds what is shared: connections, open sessions,
 //! budgets. A [`SecretsClient`] is made from it for one refresh of one object and is cheap.
 
+#[cfg(any(feature = "provider-openbao", feature = "provider-vault"))]
+mod credential;
 mod error;
 #[cfg(feature = "provider-fake")]
 mod fake;
 #[cfg(feature = "provider-kubernetes")]
 mod kubernetes;
+#[cfg(feature = "provider-openbao")]
+mod open_bao;
 #[cfg(feature = "provider-pulumi")]
 mod pulumi;
 mod registry;
+#[cfg(feature = "provider-vault")]
+mod vault;
+#[cfg(any(feature = "provider-openbao", feature = "provider-vault"))]
+mod vault_api;
+#[cfg(any(feature = "provider-openbao", feature = "provider-vault"))]
+mod window;
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -19,6 +29,7 @@ use async_trait::async_trait;
 
 use crate::api::meta::{SecretKeySelector, StoreKind};
 use crate::cluster::secrets::SecretReader;
+use crate::model::push::{Push, Target};
 use crate::model::remote::{Find, RemoteRef};
 use crate::model::secret_store::Store;
 use crate::model::value;
@@ -177,13 +188,50 @@ pub trait SecretsClient: Send + Sync {
     /// # Errors
     /// Why it does not.
     async fn validate(&self) -> Result<Validation, Error>;
+
+    /// Writes a value or all of a source to its target, making the remote secret where it is missing.
+    /// What is there already in the wanted form is left alone. Parts of the remote secret that the
+    /// target does not name stay.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] unless the provider writes, [`ErrorKind::Denied`] also when the
+    /// remote secret belongs to somebody else, [`ErrorKind::Invalid`] when the source lacks the key or
+    /// the target has a form that cannot be written to.
+    async fn push(&self, push: &Push<'_>) -> Result<(), Error> {
+        Err(unsupported(&format!("push to {:?}", push.target.key)))
+    }
+
+    /// Removes what was pushed to the target: the property, or the whole remote secret when none is
+    /// named or none is left. Nothing there is success, and so is a remote secret of somebody else,
+    /// which stays.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] unless the provider writes, else the class of the failure.
+    async fn delete(&self, target: &Target) -> Result<(), Error> {
+        Err(unsupported(&format!("delete {:?}", target.key)))
+    }
+
+    /// Whether the target holds a value, whoever wrote it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] unless the provider can tell, else the class of the failure.
+    async fn exists(&self, target: &Target) -> Result<bool, Error> {
+        Err(unsupported(&format!("look for {:?}", target.key)))
+    }
+}
+
+fn unsupported(action: &str) -> Error {
+    let message = format!("failed to {action}: this provider only reads");
+    Error::new(ErrorKind::Unsupported, "store", message)
 }
 
 /// A value that is not structured as `key` is asked for.
 #[cfg(any(
     feature = "provider-fake",
     feature = "provider-kubernetes",
-    feature = "provider-pulumi"
+    feature = "provider-openbao",
+    feature = "provider-pulumi",
+    feature = "provider-vault"
 ))]
 fn value_error(provider: &'static str, key: &str, error: &value::Error) -> Error {
     Error::new(

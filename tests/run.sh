@@ -53,6 +53,8 @@ if command -v python3 >/dev/null; then
 else
   skip "foreign clients" "python3 is not installed"
 fi
+run "Vault" tests/vault/build.sh
+run "tests against Vault" cargo test --locked --test vault
 run "control plane" tests/controlplane/build.sh
 run "helm" tests/helm/build.sh
 run "cluster tests" cargo test --locked --test e2e

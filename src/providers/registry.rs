@@ -49,8 +49,12 @@ impl Registry {
         registry.register(Arc::new(super::fake::Fake));
         #[cfg(feature = "provider-kubernetes")]
         registry.register(Arc::new(super::kubernetes::Kubernetes));
+        #[cfg(feature = "provider-openbao")]
+        registry.register(Arc::new(super::open_bao::OpenBao::new(options)));
         #[cfg(feature = "provider-pulumi")]
         registry.register(Arc::new(super::pulumi::Pulumi::new(options)?));
+        #[cfg(feature = "provider-vault")]
+        registry.register(Arc::new(super::vault::Vault::new(options)));
         let _ = options;
         Ok(registry)
     }

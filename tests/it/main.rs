@@ -29,3 +29,5 @@ mod provider_kubernetes;
 #[cfg(all(test, feature = "provider-pulumi"))]
 mod provider_pulumi;
 mod template_cli;
+#[cfg(all(test, feature = "provider-vault", feature = "provider-openbao"))]
+mod provider_vault;

@@ -97,13 +97,22 @@ pub(crate) struct Bench {
 
 impl Bench {
     pub(crate) fn new(esc_url: &str, credentials: Arc<Credentials>) -> Self {
+        Self::with(esc_url, credentials, Duration::from_secs(5))
+    }
+
+    /// A registry that waits for an answer no longer than `timeout`.
+    pub(crate) fn with_timeout(credentials: Arc<Credentials>, timeout: Duration) -> Self {
+        Self::with("http://127.0.0.1:1", credentials, timeout)
+    }
+
+    fn with(esc_url: &str, credentials: Arc<Credentials>, timeout: Duration) -> Self {
         let time = Time::default();
         let clock = time.clone();
         let registry = Registry::new(&Options {
             esc_url: esc_url.to_owned(),
             http: http::Options {
                 retry_delay: Duration::from_millis(1),
-                timeout: Duration::from_secs(5),
+                timeout,
                 ..http::Options::default()
             },
             clock: Arc::new(move || clock.now()),

@@ -1,0 +1,57 @@
+//! Provider `vault`: the KV engines of HashiCorp Vault.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::vault_api::Engine;
+use super::{Capabilities, ClientContext, Error, ErrorKind, Options, Provider, SecretsClient};
+use crate::api::v1::VaultProvider;
+use crate::model::secret_store::Store;
+
+const NAME: &str = "vault";
+
+/// The provider, with what all its stores share.
+pub(super) struct Vault {
+    engine: Arc<Engine>,
+}
+
+impl Vault {
+    /// Makes the provider.
+    pub(super) fn new(options: &Options) -> Self {
+        let engine = Arc::new(Engine::new(NAME, options));
+        Self { engine }
+    }
+}
+
+#[async_trait]
+impl Provider for Vault {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::ReadWrite
+    }
+
+    fn check(&self, store: &Store) -> Result<(), Error> {
+        self.engine.check(store, block(store)?)
+    }
+
+    async fn client(&self, context: ClientContext) -> Result<Box<dyn SecretsClient>, Error> {
+        let block = block(&context.store)?.clone();
+        self.engine.client(context, block)
+    }
+
+    fn sweep(&self) {
+        self.engine.sweep();
+    }
+}
+
+fn block(store: &Store) -> Result<&VaultProvider, Error> {
+    let block = store.provider.vault.as_deref();
+    block.ok_or_else(|| {
+        let message = "spec.provider.vault is missing";
+        Error::new(ErrorKind::Invalid, NAME, message)
+    })
+}

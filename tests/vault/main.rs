@@ -1,0 +1,20 @@
+//! Provider `vault` against a real Vault, which `tests/vault/build.sh` builds on first use.
+
+#[path = "../support.rs"]
+mod support;
+
+#[cfg(test)]
+#[allow(
+    dead_code,
+    reason = "another crate includes this module too and each uses a part of it"
+)]
+#[path = "../it/provider_double.rs"]
+mod provider_double;
+
+#[cfg(test)]
+mod logins;
+#[cfg(test)]
+mod reads;
+mod server;
+#[cfg(test)]
+mod writes;
