@@ -6,10 +6,12 @@ mod v1beta1;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt as _;
 
-use crate::api::v1::{ClusterSecretStore, ExternalSecret, SecretStore};
+use crate::api::generators as generator;
+use crate::api::v1::{ClusterExternalSecret, ClusterSecretStore, ExternalSecret, SecretStore};
+use crate::api::v1alpha1::{ClusterPushSecret, PushSecret};
 
-/// Every CRD of latchkey: `v1`, which is stored, and `v1beta1`, which is served beside it without
-/// conversion.
+/// Every CRD of latchkey. Kinds of `v1`, which is stored, are served as `v1beta1` beside it, without
+/// conversion; the others have `v1alpha1` alone.
 ///
 /// The API server turns one version into the other by pruning what the other's schema lacks, so
 /// `v1` holds every field of `v1beta1`.
@@ -19,6 +21,28 @@ pub fn all() -> Vec<CustomResourceDefinition> {
         ExternalSecret::crd(),
         SecretStore::crd(),
         ClusterSecretStore::crd(),
+        ClusterExternalSecret::crd(),
+        PushSecret::crd(),
+        ClusterPushSecret::crd(),
+        generator::AcrAccessToken::crd(),
+        generator::BeyondtrustWorkloadCredentialsDynamicSecret::crd(),
+        generator::CloudsmithAccessToken::crd(),
+        generator::ClusterGenerator::crd(),
+        generator::EcrAuthorizationToken::crd(),
+        generator::Fake::crd(),
+        generator::GcrAccessToken::crd(),
+        generator::GeneratorState::crd(),
+        generator::GithubAccessToken::crd(),
+        generator::GitlabDeployToken::crd(),
+        generator::Grafana::crd(),
+        generator::Mfa::crd(),
+        generator::Password::crd(),
+        generator::QuayAccessToken::crd(),
+        generator::SshKey::crd(),
+        generator::StsSessionToken::crd(),
+        generator::Uuid::crd(),
+        generator::VaultDynamicSecret::crd(),
+        generator::Webhook::crd(),
     ]
     .into_iter()
     .map(complete)
@@ -52,6 +76,7 @@ fn complete(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
         .spec
         .versions
         .iter()
+        .filter(|version| version.name == "v1")
         .map(|version| v1beta1::derive(version, &crd.spec.names.kind))
         .collect();
     crd.spec.versions.extend(older);
@@ -106,7 +131,12 @@ mod tests {
 
     #[test]
     fn items_of_lists_have_no_defaults() {
-        for kind in ["ExternalSecret", "SecretStore", "ClusterSecretStore"] {
+        for kind in [
+            "ExternalSecret",
+            "SecretStore",
+            "ClusterSecretStore",
+            "ClusterExternalSecret",
+        ] {
             for version in [0, 1] {
                 let mut found = Vec::new();
                 collect(&schemas(kind)[version], "default", "", &mut found);
