@@ -24,6 +24,7 @@
 //! | [`cluster`] | reading and writing Kubernetes objects |
 //! | [`esc`] | a Pulumi-ESC-compatible store: evaluator, storage, server, client |
 //! | [`providers`] | one trait, one module a backend |
+//! | [`generators`] | one trait, one module a kind of generator |
 //! | [`certs`] | the webhook's CA and leaf |
 //! | [`runtime`] | probes, leader election, drain |
 //! | [`controllers`] | observe, plan, apply |
@@ -37,6 +38,7 @@ pub mod cli;
 pub mod cluster;
 pub mod controllers;
 pub mod esc;
+pub mod generators;
 pub mod http;
 pub mod model;
 pub mod providers;

@@ -14,6 +14,8 @@ pub const CREATED_BY_LABEL: &str = "reconcile.external-secrets.io/created-by";
 pub const DATA_HASH_ANNOTATION: &str = "reconcile.external-secrets.io/data-hash";
 /// Prefix of the field manager under which an ExternalSecret writes its Secret.
 pub const FIELD_MANAGER_PREFIX: &str = "externalsecrets.external-secrets.io/";
+/// Annotation that people change to ask for a refresh.
+pub const FORCE_SYNC_ANNOTATION: &str = "external-secrets.io/force-sync";
 /// Finalizer that ESO puts on ExternalSecrets; latchkey removes it where it meets a deleted object.
 pub const EXTERNAL_SECRET_FINALIZER: &str =
     "externalsecrets.external-secrets.io/externalsecret-cleanup";

@@ -14,7 +14,7 @@ use crate::model::complaint::Complaint;
 use crate::model::duration;
 use crate::model::secret_store::StoreId;
 
-pub use entry::{Entry, Source};
+pub use entry::{Entry, GeneratorId, Source};
 
 /// Interval of an object that names none.
 const DEFAULT_INTERVAL: SignedDuration = SignedDuration::from_hours(1);
@@ -89,12 +89,19 @@ impl ExternalSecret {
     #[must_use]
     pub fn stores(&self) -> Vec<&StoreId> {
         let mut stores: Vec<&StoreId> = Vec::new();
-        for entry in &self.entries {
-            if !stores.contains(&&entry.store) {
-                stores.push(&entry.store);
+        for store in self.entries.iter().filter_map(|entry| entry.store.as_ref()) {
+            if !stores.contains(&store) {
+                stores.push(store);
             }
         }
         stores
+    }
+
+    /// Whether values are made, not fetched: then asking again changes them.
+    #[must_use]
+    pub fn generates(&self) -> bool {
+        let mut entries = self.entries.iter();
+        entries.any(|entry| matches!(entry.source, Source::Generate(_)))
     }
 }
 
