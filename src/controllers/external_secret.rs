@@ -41,9 +41,9 @@ use status::Outcome;
 
 pub(in crate::controllers) use fetch::{Fetched, fetch};
 pub(crate) use memory::Memories;
-pub(in crate::controllers) use observe::Sources;
+pub(in crate::controllers) use observe::{Sources, store_state};
 pub(crate) use plan::Consent;
-pub(in crate::controllers) use plan::{rest_after_success, window_start};
+pub(in crate::controllers) use plan::{rest_after_success, store_trouble, window_start};
 pub(crate) use triggers::{Trigger, Waker, watch_external_secrets, watch_secrets};
 
 /// Longest wait between two tries of an object that failed.

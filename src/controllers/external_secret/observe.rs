@@ -133,7 +133,8 @@ fn target_state(caches: &Caches, namespace: &str, name: &str) -> Option<TargetSt
     })
 }
 
-fn store_state(
+/// What is known of a store that an object of `namespace` names.
+pub(in crate::controllers) fn store_state(
     context: &Context,
     caches: &Caches,
     namespace: &str,
