@@ -153,26 +153,14 @@ pub async fn run(
             injection,
             drain.clone(),
         );
-        let pushes = push_secret::run(
-            Arc::new(push_secret::Worker {
-                context: Arc::clone(&context),
-                caches: caches.clone(),
-                failures: std::sync::Mutex::default(),
-            }),
-            push_cache,
-            pushes,
+        let others = run_others(
+            &context,
+            &caches,
+            (push_cache, pushes),
+            wakers.zip(wide),
             drain.clone(),
         );
-        let wide = async {
-            if let (Some(wakers), Some(queues)) = (wakers, wide) {
-                let worker = Arc::new(spread::Worker {
-                    context: Arc::clone(&context),
-                    caches: caches.clone(),
-                });
-                cluster_wide::run(worker, wakers, queues, drain.clone()).await;
-            }
-        };
-        Box::pin(futures::future::join5(objects, stores, pods, pushes, wide)).await;
+        Box::pin(futures::future::join4(objects, stores, pods, others)).await;
     };
     let sweeps = async {
         let mut ticks = tokio::time::interval(SWEEP_INTERVAL);
@@ -188,6 +176,32 @@ pub async fn run(
         () = push_watch => {}
         () = sweeps => {}
     }
+}
+
+/// The controllers of PushSecrets and of the cluster-wide kinds.
+async fn run_others(
+    context: &Arc<Context>,
+    caches: &Caches,
+    (push_cache, pushes): (Store<watch::Guarded<PushSecret>>, Pushes),
+    wide: Option<(cluster_wide::Wakers, cluster_wide::Queues)>,
+    drain: impl Future<Output = ()> + Clone + Send + 'static,
+) {
+    let worker = push_secret::Worker {
+        context: Arc::clone(context),
+        caches: caches.clone(),
+        failures: std::sync::Mutex::default(),
+    };
+    let pushes = push_secret::run(Arc::new(worker), push_cache, pushes, drain.clone());
+    let wide = async {
+        if let Some((wakers, queues)) = wide {
+            let worker = spread::Worker {
+                context: Arc::clone(context),
+                caches: caches.clone(),
+            };
+            cluster_wide::run(Arc::new(worker), wakers, queues, drain).await;
+        }
+    };
+    futures::future::join(pushes, wide).await;
 }
 
 /// The caches, and the future that fills them and wakes controllers.

@@ -76,8 +76,8 @@ pub trait Generator: Send + Sync {
     async fn generate(&self, context: &Context) -> Result<SecretMap, Error>;
 
     /// Class of the controller that serves the generator; empty is any.
-    fn class(&self) -> &str {
-        ""
+    fn class(&self) -> Option<&str> {
+        None
     }
 }
 
@@ -107,8 +107,8 @@ pub fn parse(kind: &str, spec: Value) -> Result<Box<dyn Generator>, Error> {
 /// As [`parse`] and [`Generator::generate`]; also when the generator is of another class.
 pub async fn generate(kind: &str, spec: Value, context: &Context) -> Result<SecretMap, Error> {
     let generator = parse(kind, spec)?;
-    let class = generator.class();
-    if !class.is_empty() && class != context.controller_class {
+    let class = generator.class().filter(|class| !class.is_empty());
+    if let Some(class) = class.filter(|class| *class != context.controller_class) {
         return Err(Error::invalid(format!(
             "the generator is served by controller class {class:?}"
         )));

@@ -17,7 +17,7 @@ use crate::api::v1alpha1::{ClusterPushSecret, PushSecret};
 /// `v1` holds every field of `v1beta1`.
 #[must_use]
 pub fn all() -> Vec<CustomResourceDefinition> {
-    [
+    vec![
         ExternalSecret::crd(),
         SecretStore::crd(),
         ClusterSecretStore::crd(),

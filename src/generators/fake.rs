@@ -15,7 +15,7 @@ impl Generator for FakeSpec {
             .collect())
     }
 
-    fn class(&self) -> &str {
-        self.controller.as_deref().unwrap_or_default()
+    fn class(&self) -> Option<&str> {
+        self.controller.as_deref()
     }
 }

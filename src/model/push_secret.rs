@@ -289,7 +289,7 @@ fn expressions(field: &str, entry: &PushSecretDataTo) -> Result<Expressions, Com
         let field = format!("{field}.rewrite[{i}]");
         match (&rewrite.regexp, &rewrite.transform) {
             (Some(regexp), None) => {
-                rewrites.push((read(field, &regexp.source)?, regexp.target.clone()))
+                rewrites.push((read(field, &regexp.source)?, regexp.target.clone()));
             }
             (None, Some(_)) => return Err(Complaint::unserved(field, "only regexp is served yet")),
             _ => {

@@ -6,6 +6,7 @@ mod support;
 mod control_plane;
 mod external_secret;
 mod faults;
+mod kinds;
 mod pods;
 mod world;
 mod writes;

@@ -3,7 +3,7 @@
 use super::*;
 use crate::api::well_known::FORCE_SYNC_ANNOTATION;
 
-fn made(changes: Value) -> World {
+fn made(changes: &Value) -> World {
     let mut all = json!({
         "dataFrom": [{"sourceRef": {"generatorRef": {"kind": "Password", "name": "p"}}}],
         "secretStoreRef": null
@@ -20,7 +20,7 @@ fn is_new(step: &Step) -> bool {
 
 #[test]
 fn they_are_made_again_when_their_own_interval_is_over() {
-    let world = made(json!({}));
+    let world = made(&json!({}));
     let rest = Step::Rest(Some(Duration::from_secs(1)));
     assert_eq!(world.step(at(NOW + 3599)), rest);
     assert!(is_new(&world.step(at(NOW + 3600))));
@@ -28,14 +28,14 @@ fn they_are_made_again_when_their_own_interval_is_over() {
 
 #[test]
 fn a_restart_changes_nothing() {
-    let mut world = made(json!({}));
+    let mut world = made(&json!({}));
     world.memory = Memory::default();
     assert_eq!(world.step(at(NOW + 60)), Step::Verify);
 }
 
 #[test]
 fn an_edit_of_metadata_keeps_them_and_an_edit_of_the_spec_does_not() {
-    let mut world = made(json!({}));
+    let mut world = made(&json!({}));
     world.version = "1-b";
     assert_eq!(world.step(at(NOW)), Step::Keep);
     world.memory = Memory::default();
@@ -46,7 +46,7 @@ fn an_edit_of_metadata_keeps_them_and_an_edit_of_the_spec_does_not() {
 
 #[test]
 fn somebody_may_force_new_ones() {
-    let mut world = made(json!({}));
+    let mut world = made(&json!({}));
     world.version = "1-b";
     world.force_sync = Some("1");
     assert!(is_new(&world.step(at(NOW))));
@@ -59,7 +59,7 @@ fn somebody_may_force_new_ones() {
 
 #[test]
 fn a_status_that_was_never_written_does_not_replace_them() {
-    let mut world = made(json!({}));
+    let mut world = made(&json!({}));
     world.memory = Memory::default();
     world.status = ExternalSecretStatus::default();
     assert!(is_new(&world.step(at(NOW))));
@@ -71,7 +71,7 @@ fn a_status_that_was_never_written_does_not_replace_them() {
 
 #[test]
 fn a_lost_label_keeps_them_and_a_lost_secret_does_not() {
-    let mut world = made(json!({}));
+    let mut world = made(&json!({}));
     world.target.as_mut().unwrap().labels.clear();
     assert_eq!(world.step(at(NOW)), Step::Keep);
     world.target = None;
@@ -84,7 +84,7 @@ fn once_is_once() {
         json!({"refreshInterval": "0"}),
         json!({"refreshPolicy": "CreatedOnce"}),
     ] {
-        let mut world = made(changes);
+        let mut world = made(&changes);
         world.version = "2-b";
         world.force_sync = Some("now");
         assert_eq!(world.step(at(NOW + 1_000_000)), Step::Rest(None));
