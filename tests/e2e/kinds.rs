@@ -1,6 +1,8 @@
 //! Generators, and the kinds that spread and push.
 
 use anyhow::{Context as _, ensure};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::json;
@@ -234,10 +236,15 @@ async fn a_pushed_secret_follows_its_push_secret_and_goes_with_it() -> anyhow::R
     world
         .run("pushed", async |place| {
             let access = std::fs::read_to_string(world.plane.kubeconfig())?;
+            let mut access: serde_json::Value = serde_json::from_str(&access)?;
+            let cluster = &mut access["clusters"][0]["cluster"];
+            let ca = cluster["certificate-authority"].take();
+            let ca = std::fs::read(ca.as_str().context("the kubeconfig names its CA")?)?;
+            *cluster = json!({"server": cluster["server"], "certificate-authority-data": STANDARD.encode(ca)});
             let access = json!({
                 "apiVersion": "v1", "kind": "Secret",
                 "metadata": {"name": "access", "namespace": place.namespace},
-                "stringData": {"kubeconfig": access}
+                "stringData": {"kubeconfig": access.to_string()}
             });
             place.apply(&access.to_string()).await?;
             place.apply(PUSH_TO_CLUSTER).await?;
