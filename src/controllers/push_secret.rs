@@ -183,6 +183,7 @@ async fn pass(object: &PushSecret, worker: &Worker) -> Result<Action, Error> {
                 .unwrap_or_default()
                 .synced_push_secrets,
             result: Err(join(&complaints)),
+            source_deleted: false,
             keeps_existing: false,
         },
         Ok(()) => {
@@ -190,7 +191,10 @@ async fn pass(object: &PushSecret, worker: &Worker) -> Result<Action, Error> {
             if let Step::Rest(wait) = next_step(&observed, now) {
                 return Ok(wait.map_or_else(Action::await_change, Action::requeue));
             }
-            apply::push(worker, object, observed.pushed_version()).await
+            match apply::follow_source(worker, object).await {
+                Some(outcome) => outcome,
+                None => apply::push(worker, object, observed.pushed_version()).await,
+            }
         }
     };
     tell(object, worker, &outcome).await?;
@@ -213,6 +217,10 @@ async fn tell(object: &PushSecret, worker: &Worker, outcome: &Outcome) -> Result
     patch_namespaced::<PushSecret>(&context.client, &namespace, &name, &patch).await?;
     let occurrence = match &outcome.result {
         Ok(_) => Occurrence::normal("Synced", "PushSecret synced successfully"),
+        Err(_) if outcome.source_deleted => {
+            let note = "source secret deleted; provider secrets cleaned up";
+            Occurrence::normal("SourceDeleted", note)
+        }
         Err(error) => {
             tracing::warn!(namespace, name, reason = error, "PushSecret is not synced");
             Occurrence::warning("Errored", error.clone())
@@ -240,6 +248,7 @@ async fn release(object: &PushSecret, worker: &Worker) -> Result<Action, Error> 
             let outcome = Outcome {
                 synced: left,
                 result: Err(cause),
+                source_deleted: false,
                 keeps_existing: false,
             };
             tell(object, worker, &outcome).await?;

@@ -167,22 +167,16 @@ pub fn writes(
                 .extend(expanded(&field, entry, keys).map_err(|complaint| complaint.to_string())?);
         }
     }
-    for entry in &spec.data {
-        let key = entry
-            .match_
-            .secret_key
-            .as_deref()
-            .filter(|key| !key.is_empty());
-        if key.is_some() {
-            writes.retain(|write| {
-                write.bundle.is_some() || write.entry.match_.secret_key.as_deref() != key
-            });
-        }
-        writes.push(Write {
-            entry: entry.clone(),
-            bundle: None,
-        });
-    }
+    let named = |write: &Write| {
+        let key = write.entry.match_.secret_key.as_deref();
+        let mut explicit = spec.data.iter();
+        explicit.any(|entry| entry.match_.secret_key.as_deref() == key)
+    };
+    writes.retain(|write| write.bundle.is_some() || !named(write));
+    writes.extend(spec.data.iter().map(|entry| Write {
+        entry: entry.clone(),
+        bundle: None,
+    }));
     let mut places = BTreeSet::new();
     for write in &writes {
         let place = target_key(&write.entry.match_.remote_ref);
@@ -407,6 +401,9 @@ mod tests {
     fn two_entries_for_one_place_are_an_error() {
         let entry = json!({"match": {"secretKey": "a", "remoteRef": {"remoteKey": "same"}}});
         assert!(places(&json!({"data": [entry, entry]}), &["a"]).is_err());
+        let other = json!({"match": {"secretKey": "a", "remoteRef": {"remoteKey": "other"}}});
+        let both = places(&json!({"data": [entry, other]}), &["a"]).unwrap();
+        assert_eq!(both, ["same", "other"]);
     }
 
     #[test]

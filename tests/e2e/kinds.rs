@@ -261,6 +261,16 @@ async fn a_pushed_secret_follows_its_push_secret_and_goes_with_it() -> anyhow::R
                 Ok(())
             })
             .await?;
+            let note = Patch::Merge(json!({"metadata": {"annotations": {"note": "1"}}}));
+            place.kubectl.run(&["delete", "secret", "source", "-n", &place.namespace]).await?;
+            pushes.patch("push", &PatchParams::default(), &note).await?;
+            wait::until("what was pushed to go with its source", SOON, async || {
+                ensure!(place.secret("one").await?.is_none());
+                Ok(())
+            })
+            .await?;
+            place.apply(PUSH_TO_CLUSTER).await?;
+            place.holds("one", &[("name", "u")]).await?;
             pushes.delete("push", &DeleteParams::default()).await?;
             wait::until("what was pushed to go with its object", SOON, async || {
                 ensure!(place.secret("one").await?.is_none());

@@ -55,8 +55,34 @@ pub(super) async fn push(worker: &Worker, object: &PushSecret, version: &str) ->
     Outcome {
         synced,
         result: result.map(|()| version.to_owned()),
+        source_deleted: false,
         keeps_existing,
     }
+}
+
+/// Takes everything back when the source that the object names is gone and it asks for that; `None`
+/// where there is nothing of the kind to do.
+pub(super) async fn follow_source(worker: &Worker, object: &PushSecret) -> Option<Outcome> {
+    let takes_back = object.spec.deletion_policy == Some(PushSecretDeletionPolicy::Delete);
+    let status = object.status.as_ref()?;
+    let mut conditions = status.conditions.iter();
+    let told = conditions.any(|condition| condition.reason.as_deref() == Some("SourceDeleted"));
+    let mut pushed = status.synced_push_secrets.values().flatten();
+    let name = object.spec.selector.secret.as_ref()?.name.as_deref()?;
+    if !takes_back || !(told || pushed.next().is_some()) {
+        return None;
+    }
+    let namespace = object.namespace().unwrap_or_default();
+    let Ok(None) = worker.context.objects.read(&namespace, name).await else {
+        return None;
+    };
+    let (synced, cause) = take_all_back(worker, object).await;
+    Some(Outcome {
+        synced,
+        source_deleted: cause.is_none(),
+        result: Err(cause.unwrap_or_default()),
+        keeps_existing: false,
+    })
 }
 
 /// Takes back everything the object pushed; what could not be is answered, with the first cause.

@@ -16,6 +16,8 @@ pub(super) struct Outcome {
     pub synced: Synced,
     /// The version that was pushed, or why not all of it was.
     pub result: Result<String, String>,
+    /// Whether the source is gone and all of it was taken back.
+    pub source_deleted: bool,
     /// Whether what stands in stores already is left alone.
     pub keeps_existing: bool,
 }
@@ -32,6 +34,11 @@ pub(super) fn patch(old: &PushSecretStatus, outcome: &Outcome, now: Timestamp) -
             "True",
             "Synced",
             "PushSecret synced successfully".to_owned(),
+        ),
+        Err(_) if outcome.source_deleted => (
+            "False",
+            "SourceDeleted",
+            "source secret deleted; provider secrets cleaned up".to_owned(),
         ),
         Err(error) => {
             let end = error.floor_char_boundary(MESSAGE_LIMIT);
@@ -113,6 +120,7 @@ mod tests {
         let outcome = Outcome {
             synced: synced(&["b"]),
             result: Ok("1-a".to_owned()),
+            source_deleted: false,
             keeps_existing: false,
         };
         let patch = patch(&old, &outcome, Timestamp::UNIX_EPOCH).unwrap();
@@ -122,11 +130,29 @@ mod tests {
     }
 
     #[test]
+    fn a_source_that_is_gone_is_told_as_such() {
+        let outcome = Outcome {
+            synced: Synced::new(),
+            result: Err(String::new()),
+            source_deleted: true,
+            keeps_existing: false,
+        };
+        let old = PushSecretStatus {
+            synced_push_secrets: synced(&["a"]),
+            ..PushSecretStatus::default()
+        };
+        let patch = patch(&old, &outcome, Timestamp::UNIX_EPOCH).unwrap();
+        assert_eq!(patch["conditions"][0]["reason"], "SourceDeleted");
+        assert!(patch["syncedPushSecrets"]["SecretStore/s"].is_null());
+    }
+
+    #[test]
     fn a_failure_keeps_the_moment_and_the_version_and_is_told_once() {
         let old = PushSecretStatus::default();
         let outcome = Outcome {
             synced: Synced::new(),
             result: Err("why".to_owned()),
+            source_deleted: false,
             keeps_existing: false,
         };
         let told = patch(&old, &outcome, Timestamp::UNIX_EPOCH).unwrap();

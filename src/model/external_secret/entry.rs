@@ -326,15 +326,21 @@ impl Reader<'_> {
                 }
                 ExternalSecretRewrite {
                     regexp: None,
+                    merge: Some(merge),
+                    transform: None,
+                } => parsed.push(Rewrite::Merge(merge.clone())),
+                ExternalSecretRewrite {
+                    regexp: None,
                     merge: None,
                     transform: None,
                 } => self.complaints.push(Complaint::error(
                     field,
                     "one of merge, regexp and transform must be set",
                 )),
-                _ => self
-                    .complaints
-                    .push(Complaint::unserved(field, "only regexp is served yet")),
+                _ => self.complaints.push(Complaint::unserved(
+                    field,
+                    "only regexp and merge are served yet",
+                )),
             }
         }
         parsed
