@@ -147,6 +147,34 @@ mod tests {
     }
 
     #[test]
+    fn kinds_have_their_short_names_scopes_and_versions() {
+        for (kind, short, scope, versions) in [
+            ("ClusterExternalSecret", "ces", "Cluster", 2),
+            ("PushSecret", "ps", "Namespaced", 1),
+            ("ClusterPushSecret", "", "Cluster", 1),
+            ("ClusterGenerator", "", "Cluster", 1),
+            ("GeneratorState", "gs", "Namespaced", 1),
+            ("ACRAccessToken", "", "Namespaced", 1),
+            ("UUID", "", "Namespaced", 1),
+        ] {
+            let crd = CRDS.iter().find(|crd| crd.spec.names.kind == kind).unwrap();
+            let names = &crd.spec.names;
+            assert_eq!(
+                names.short_names.clone().unwrap_or_default().concat(),
+                short
+            );
+            assert_eq!(
+                (crd.spec.scope.as_str(), crd.spec.versions.len()),
+                (scope, versions)
+            );
+            let categories = names.categories.clone().unwrap_or_default();
+            let generates = crd.spec.group.starts_with("generators");
+            assert_eq!(categories.len(), 1 + usize::from(generates), "{kind}");
+        }
+        assert_eq!(CRDS.len(), 25);
+    }
+
+    #[test]
     fn an_old_store_is_accepted_as_before() {
         let v1beta1 = &schemas("SecretStore")[1];
         let provider = &v1beta1["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["provider"]
