@@ -4,6 +4,8 @@
 //! written for it work unchanged. What a field *means* is decided in [`crate::model`].
 
 pub mod crds;
+pub mod generators;
 pub mod meta;
 pub mod v1;
+pub mod v1alpha1;
 pub mod well_known;

@@ -1,7 +1,7 @@
 //! Commands: wiring and offline tools.
 
-mod doctor;
 mod certs;
+mod doctor;
 mod esc;
 mod generate;
 mod rotate_key;

@@ -4,25 +4,32 @@
 //! and only of those that latchkey wrote.
 
 pub(crate) mod caches;
+mod cluster_external_secret;
+mod cluster_push_secret;
+mod cluster_wide;
 pub(crate) mod external_secret;
 pub mod pod_injection;
+pub(crate) mod push_secret;
 pub(crate) mod repair;
 mod schedule;
 pub(crate) mod secret_store;
+mod spread;
 mod watch;
 
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::channel::mpsc::unbounded;
+use futures::channel::mpsc::{UnboundedReceiver, unbounded};
 use futures::{FutureExt as _, StreamExt as _};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::Client;
 use kube::api::Api;
+use kube::runtime::reflector::{ObjectRef, Store};
 
 use crate::api::v1::{ClusterSecretStore, ExternalSecret, SecretStore};
+use crate::api::v1alpha1::PushSecret;
 use crate::api::well_known::MANAGED_LABEL;
 use crate::cluster::authorize::Authorizer;
 use crate::cluster::events::Events;
@@ -121,7 +128,15 @@ pub async fn run(
 ) {
     let (queue, triggers) = unbounded();
     let (stores, store_queues) = secret_store::queues();
-    let (caches, watches) = start_watches(&context, &Waker::new(queue), stores);
+    let clustered = context.options.namespace.is_none();
+    let (wakers, wide, wide_watches) = clustered
+        .then(|| cluster_wide::start(&context))
+        .map_or_else(
+            || (None, None, futures::future::pending().left_future()),
+            |(wakers, queues, watches)| (Some(wakers), Some(queues), watches.right_future()),
+        );
+    let (pushes, push_cache, push_watch) = start_pushes(&context, wakers.clone());
+    let (caches, watches) = start_watches(&context, &Waker::new(queue), stores, wakers.clone());
     let worker = Arc::new(Worker {
         context: Arc::clone(&context),
         caches: caches.clone(),
@@ -143,7 +158,17 @@ pub async fn run(
             findings,
             drain.clone(),
         );
-        Box::pin(futures::future::join4(objects, stores, pods, repair)).await;
+        let others = run_others(
+            &context,
+            &caches,
+            (push_cache, pushes),
+            wakers.zip(wide),
+            drain.clone(),
+        );
+        Box::pin(futures::future::join5(
+            objects, stores, pods, repair, others,
+        ))
+        .await;
     };
     let sweeps = async {
         let mut ticks = tokio::time::interval(SWEEP_INTERVAL);
@@ -155,8 +180,36 @@ pub async fn run(
     tokio::select! {
         () = work => {}
         () = watches => {}
+        () = wide_watches => {}
+        () = push_watch => {}
         () = sweeps => {}
     }
+}
+
+/// The controllers of PushSecrets and of the cluster-wide kinds.
+async fn run_others(
+    context: &Arc<Context>,
+    caches: &Caches,
+    (push_cache, pushes): (Store<watch::Guarded<PushSecret>>, Pushes),
+    wide: Option<(cluster_wide::Wakers, cluster_wide::Queues)>,
+    drain: impl Future<Output = ()> + Clone + Send + 'static,
+) {
+    let worker = push_secret::Worker {
+        context: Arc::clone(context),
+        caches: caches.clone(),
+        failures: std::sync::Mutex::default(),
+    };
+    let pushes = push_secret::run(Arc::new(worker), push_cache, pushes, drain.clone());
+    let wide = async {
+        if let Some((wakers, queues)) = wide {
+            let worker = spread::Worker {
+                context: Arc::clone(context),
+                caches: caches.clone(),
+            };
+            cluster_wide::run(Arc::new(worker), wakers, queues, drain).await;
+        }
+    };
+    futures::future::join(pushes, wide).await;
 }
 
 /// The caches, and the future that fills them and wakes controllers.
@@ -164,6 +217,7 @@ fn start_watches(
     context: &Arc<Context>,
     waker: &Waker,
     stores: secret_store::Stores,
+    wakers: Option<cluster_wide::Wakers>,
 ) -> (Caches, impl Future<Output = ()> + use<>) {
     let client = &context.client;
     let namespace = context.options.namespace.as_deref();
@@ -184,6 +238,12 @@ fn start_watches(
         secrets,
         namespaces,
     };
+    let makers = wakers.clone();
+    let changed_objects = changed_objects.inspect(move |change| {
+        if let Some(makers) = &makers {
+            makers.external_secret_changed(change);
+        }
+    });
     let watches = futures::future::join5(
         external_secret::watch_external_secrets(
             Arc::clone(context),
@@ -203,9 +263,31 @@ fn start_watches(
             waker.clone(),
             changed_cluster_stores,
         ),
-        changed_namespaces.for_each(|_| std::future::ready(())),
+        cluster_wide::watch_namespaces(wakers, changed_namespaces),
     );
     (caches, watches.map(|_| ()))
+}
+
+type Pushes = UnboundedReceiver<ObjectRef<watch::Guarded<PushSecret>>>;
+
+/// The queue and the cache of PushSecrets, and the future that fills them.
+fn start_pushes(
+    context: &Context,
+    wakers: Option<cluster_wide::Wakers>,
+) -> (
+    Pushes,
+    Store<watch::Guarded<PushSecret>>,
+    impl Future<Output = ()> + use<>,
+) {
+    let (sender, queue) = unbounded();
+    let namespace = context.options.namespace.as_deref();
+    let (cache, changes) = watch::objects::<PushSecret>(scoped(&context.client, namespace));
+    let changes = changes.inspect(move |change| {
+        if let Some(wakers) = &wakers {
+            wakers.push_secret_changed(change);
+        }
+    });
+    (queue, cache, push_secret::watch(sender, changes))
 }
 
 fn scoped<K>(client: &Client, namespace: Option<&str>) -> Api<K>

@@ -5,6 +5,8 @@
 //!            │               │                 │
 //!       controllers      admission            esc       reconcile · mutate pods · embedded store
 //!            │               │                 │
+//!        generators          │                 │        make values
+//!            │               │                 │
 //!            └──── providers ┴ certs · runtime │        read remote secrets · TLS · process skeleton
 //!                     │                        │
 //!              model · http · cluster ─────────┘        checked types · outbound HTTP · our use of kube
@@ -25,6 +27,7 @@
 //! | [`cluster`] | reading and writing Kubernetes objects |
 //! | [`esc`] | a Pulumi-ESC-compatible store: evaluator, storage, server, client |
 //! | [`providers`] | one trait, one module a backend |
+//! | [`generators`] | one trait, one module a kind of generator |
 //! | [`certs`] | the webhook's CA and leaf |
 //! | [`runtime`] | probes, leader election, drain |
 //! | [`controllers`] | observe, plan, apply |
@@ -38,6 +41,7 @@ pub mod cli;
 pub mod cluster;
 pub mod controllers;
 pub mod esc;
+pub mod generators;
 pub mod http;
 pub mod model;
 pub mod providers;

@@ -10,6 +10,7 @@ pub mod hash;
 pub mod keys;
 pub mod pod_injection;
 pub mod push;
+pub mod push_secret;
 pub mod remote;
 pub mod rewrite;
 pub mod secret_store;

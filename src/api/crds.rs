@@ -6,19 +6,43 @@ mod v1beta1;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt as _;
 
-use crate::api::v1::{ClusterSecretStore, ExternalSecret, SecretStore};
+use crate::api::generators as generator;
+use crate::api::v1::{ClusterExternalSecret, ClusterSecretStore, ExternalSecret, SecretStore};
+use crate::api::v1alpha1::{ClusterPushSecret, PushSecret};
 
-/// Every CRD of latchkey: `v1`, which is stored, and `v1beta1`, which is served beside it without
-/// conversion.
+/// Every CRD of latchkey. Kinds of `v1`, which is stored, are served as `v1beta1` beside it, without
+/// conversion; the others have `v1alpha1` alone.
 ///
 /// The API server turns one version into the other by pruning what the other's schema lacks, so
 /// `v1` holds every field of `v1beta1`.
 #[must_use]
 pub fn all() -> Vec<CustomResourceDefinition> {
-    [
+    vec![
         ExternalSecret::crd(),
         SecretStore::crd(),
         ClusterSecretStore::crd(),
+        ClusterExternalSecret::crd(),
+        PushSecret::crd(),
+        ClusterPushSecret::crd(),
+        generator::AcrAccessToken::crd(),
+        generator::BeyondtrustWorkloadCredentialsDynamicSecret::crd(),
+        generator::CloudsmithAccessToken::crd(),
+        generator::ClusterGenerator::crd(),
+        generator::EcrAuthorizationToken::crd(),
+        generator::Fake::crd(),
+        generator::GcrAccessToken::crd(),
+        generator::GeneratorState::crd(),
+        generator::GithubAccessToken::crd(),
+        generator::GitlabDeployToken::crd(),
+        generator::Grafana::crd(),
+        generator::Mfa::crd(),
+        generator::Password::crd(),
+        generator::QuayAccessToken::crd(),
+        generator::SshKey::crd(),
+        generator::StsSessionToken::crd(),
+        generator::Uuid::crd(),
+        generator::VaultDynamicSecret::crd(),
+        generator::Webhook::crd(),
     ]
     .into_iter()
     .map(complete)
@@ -52,6 +76,7 @@ fn complete(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
         .spec
         .versions
         .iter()
+        .filter(|version| version.name == "v1")
         .map(|version| v1beta1::derive(version, &crd.spec.names.kind))
         .collect();
     crd.spec.versions.extend(older);
@@ -62,18 +87,18 @@ fn complete(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
 mod tests {
     use super::*;
 
+    /// Making them takes a while, so every test shares them.
+    static CRDS: std::sync::LazyLock<Vec<CustomResourceDefinition>> = std::sync::LazyLock::new(all);
+
     fn schemas(kind: &str) -> serde_json::Value {
-        let crd = all()
-            .into_iter()
-            .find(|crd| crd.spec.names.kind == kind)
-            .unwrap();
+        let crd = CRDS.iter().find(|crd| crd.spec.names.kind == kind).unwrap();
         serde_json::to_value(&crd.spec.versions).unwrap()
     }
 
     #[test]
     fn each_crd_can_be_applied_by_a_client() {
-        for crd in all() {
-            let bytes = serde_json::to_vec(&crd).unwrap().len();
+        for crd in CRDS.iter() {
+            let bytes = serde_json::to_vec(crd).unwrap().len();
             assert!(bytes < 225_000, "{} has {bytes} bytes", crd.spec.names.kind);
         }
     }
@@ -106,7 +131,12 @@ mod tests {
 
     #[test]
     fn items_of_lists_have_no_defaults() {
-        for kind in ["ExternalSecret", "SecretStore", "ClusterSecretStore"] {
+        for kind in [
+            "ExternalSecret",
+            "SecretStore",
+            "ClusterSecretStore",
+            "ClusterExternalSecret",
+        ] {
             for version in [0, 1] {
                 let mut found = Vec::new();
                 collect(&schemas(kind)[version], "default", "", &mut found);
@@ -114,6 +144,34 @@ mod tests {
                 assert_eq!(found, [] as [String; 0]);
             }
         }
+    }
+
+    #[test]
+    fn kinds_have_their_short_names_scopes_and_versions() {
+        for (kind, short, scope, versions) in [
+            ("ClusterExternalSecret", "ces", "Cluster", 2),
+            ("PushSecret", "ps", "Namespaced", 1),
+            ("ClusterPushSecret", "", "Cluster", 1),
+            ("ClusterGenerator", "", "Cluster", 1),
+            ("GeneratorState", "gs", "Namespaced", 1),
+            ("ACRAccessToken", "", "Namespaced", 1),
+            ("UUID", "", "Namespaced", 1),
+        ] {
+            let crd = CRDS.iter().find(|crd| crd.spec.names.kind == kind).unwrap();
+            let names = &crd.spec.names;
+            assert_eq!(
+                names.short_names.clone().unwrap_or_default().concat(),
+                short
+            );
+            assert_eq!(
+                (crd.spec.scope.as_str(), crd.spec.versions.len()),
+                (scope, versions)
+            );
+            let categories = names.categories.clone().unwrap_or_default();
+            let generates = crd.spec.group.starts_with("generators");
+            assert_eq!(categories.len(), 1 + usize::from(generates), "{kind}");
+        }
+        assert_eq!(CRDS.len(), 25);
     }
 
     #[test]

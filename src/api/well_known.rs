@@ -14,9 +14,19 @@ pub const CREATED_BY_LABEL: &str = "reconcile.external-secrets.io/created-by";
 pub const DATA_HASH_ANNOTATION: &str = "reconcile.external-secrets.io/data-hash";
 /// Prefix of the field manager under which an ExternalSecret writes its Secret.
 pub const FIELD_MANAGER_PREFIX: &str = "externalsecrets.external-secrets.io/";
+/// Annotation that people change to ask for a refresh.
+pub const FORCE_SYNC_ANNOTATION: &str = "external-secrets.io/force-sync";
 /// Finalizer that ESO puts on ExternalSecrets; latchkey removes it where it meets a deleted object.
 pub const EXTERNAL_SECRET_FINALIZER: &str =
     "externalsecrets.external-secrets.io/externalsecret-cleanup";
+/// Finalizer that ESO puts on ClusterExternalSecrets; latchkey removes it.
+pub const CLUSTER_EXTERNAL_SECRET_FINALIZER: &str =
+    "externalsecrets.external-secrets.io/clusterexternalsecret-cleanup";
+/// Finalizer, before the name, that a ClusterExternalSecret of ESO puts on Namespaces; latchkey removes
+/// it.
+pub const CES_NAMESPACE_FINALIZER_PREFIX: &str = "externalsecrets.external-secrets.io/ces-";
+/// Finalizer on PushSecrets whose remote values go with them.
+pub const PUSH_SECRET_FINALIZER: &str = "pushsecret.externalsecrets.io/finalizer";
 /// Annotation, on an ExternalSecret or on the Secret, that lets an un-owned Secret be taken over.
 pub const ADOPT_ANNOTATION: &str = "latchkey.dev/adopt";
 

@@ -3,6 +3,8 @@
 //! Credentials come from users, so nothing in them may reach into this process: a kubeconfig must
 //! hold its certificates and tokens itself and may not name files or programs.
 
+mod write;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -24,6 +26,8 @@ use kube::{Api, Client, Config};
 use crate::cluster::request;
 use crate::cluster::secrets::contents;
 use crate::secret::{SecretBytes, SecretMap};
+
+pub use write::Change;
 
 /// Longest time to connect.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
@@ -99,7 +103,7 @@ pub enum Error {
     },
 }
 
-/// Reads Secrets of one cluster.
+/// Reads and writes Secrets of one cluster.
 #[async_trait]
 pub trait RemoteCluster: Send + Sync {
     /// One Secret, or `None` where there is none.
@@ -123,6 +127,24 @@ pub trait RemoteCluster: Send + Sync {
     /// # Errors
     /// When the API server cannot be reached or refuses to tell.
     async fn may_read(&self, namespace: &str) -> Result<bool, Error>;
+
+    /// Makes a Secret where `exists` is false, else changes it.
+    ///
+    /// # Errors
+    /// When the API server cannot be reached or refuses.
+    async fn write(
+        &self,
+        namespace: &str,
+        name: &str,
+        exists: bool,
+        change: &Change,
+    ) -> Result<(), Error>;
+
+    /// Deletes a Secret; none there is success.
+    ///
+    /// # Errors
+    /// When the API server cannot be reached or refuses.
+    async fn delete(&self, namespace: &str, name: &str) -> Result<(), Error>;
 }
 
 /// Makes a client of the cluster that `access` names; sends nothing yet.
@@ -330,6 +352,21 @@ impl RemoteCluster for Remote {
             return Ok(true);
         }
         self.is_allowed(namespace).await
+    }
+
+    async fn write(
+        &self,
+        namespace: &str,
+        name: &str,
+        exists: bool,
+        change: &Change,
+    ) -> Result<(), Error> {
+        let api = self.secrets(namespace);
+        write::write(&api, (namespace, name), exists, change).await
+    }
+
+    async fn delete(&self, namespace: &str, name: &str) -> Result<(), Error> {
+        write::delete(&self.secrets(namespace), namespace, name).await
     }
 }
 

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, OwnerReference};
-use kube::api::{Api, DeleteParams, ObjectMeta, PostParams, Preconditions};
+use kube::api::{Api, DeleteParams, ListParams, ObjectMeta, PostParams, Preconditions};
 use kube::{Client, ResourceExt};
 
 use crate::cluster::request::{Error, bounded};
@@ -141,6 +141,24 @@ impl Secrets {
         Ok(bounded(self.api(namespace).get_opt(name))
             .await?
             .map(stored))
+    }
+
+    /// Reads every Secret that a label selector matches, by name.
+    ///
+    /// # Errors
+    /// When the API server cannot be reached or refuses.
+    pub async fn list(
+        &self,
+        namespace: &str,
+        selector: &str,
+    ) -> Result<Vec<(String, Stored)>, Error> {
+        let params = ListParams::default().labels(selector);
+        let found = bounded(self.api(namespace).list(&params)).await?;
+        let named = found
+            .items
+            .into_iter()
+            .map(|secret| (secret.name_any(), stored(secret)));
+        Ok(named.collect())
     }
 
     /// Creates a Secret.

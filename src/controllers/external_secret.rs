@@ -42,8 +42,9 @@ use status::Outcome;
 
 pub(in crate::controllers) use fetch::fetch;
 pub(crate) use memory::Memories;
-pub(in crate::controllers) use observe::Sources;
+pub(in crate::controllers) use observe::{Sources, store_state};
 pub(crate) use plan::Consent;
+pub(in crate::controllers) use plan::store_trouble;
 use plan::{rest_after_success, window_start};
 pub(in crate::controllers) use render::content;
 pub(crate) use triggers::{Trigger, Waker, watch_external_secrets, watch_secrets};
@@ -174,6 +175,8 @@ async fn reconcile_readable(object: &ExternalSecret, worker: &Worker) -> Result<
         let now = context.now();
         step = if apply::verify(context, &snapshot, &object.metadata).await? {
             Step::Rest(rest(&snapshot, now))
+        } else if snapshot.generates() {
+            Step::Keep
         } else {
             Step::Fetch {
                 not_before: drift_share(&snapshot, now),
@@ -184,6 +187,7 @@ async fn reconcile_readable(object: &ExternalSecret, worker: &Worker) -> Result<
         Step::Ignore | Step::Verify => return Ok(Action::await_change()),
         Step::Rest(wait) => return Ok(wait.map_or_else(Action::await_change, Action::requeue)),
         Step::Refuse(failure) => Ended::Failed(failure),
+        Step::Keep => apply::keep(context, &snapshot, &object.metadata).await?,
         Step::Fetch { not_before } => {
             context.metrics.refreshed(&snapshot.key.0, &snapshot.key.1);
             apply::refresh(context, &snapshot, &object.metadata, not_before).await

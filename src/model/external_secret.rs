@@ -15,7 +15,7 @@ use crate::model::complaint::Complaint;
 use crate::model::duration;
 use crate::model::secret_store::StoreId;
 
-pub use entry::{Entry, Source};
+pub use entry::{Entry, GeneratorId, Source};
 pub use template::{Keys, Origin, Place, Template, TemplateSource};
 
 /// Interval of an object that names none.
@@ -93,12 +93,19 @@ impl ExternalSecret {
     #[must_use]
     pub fn stores(&self) -> Vec<&StoreId> {
         let mut stores: Vec<&StoreId> = Vec::new();
-        for entry in &self.entries {
-            if !stores.contains(&&entry.store) {
-                stores.push(&entry.store);
+        for store in self.entries.iter().filter_map(|entry| entry.store.as_ref()) {
+            if !stores.contains(&store) {
+                stores.push(store);
             }
         }
         stores
+    }
+
+    /// Whether values are made, not fetched: then asking again changes them.
+    #[must_use]
+    pub fn generates(&self) -> bool {
+        let mut entries = self.entries.iter();
+        entries.any(|entry| matches!(entry.source, Source::Generate(_)))
     }
 }
 

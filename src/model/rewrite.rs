@@ -1,8 +1,12 @@
 //! Changes of fetched keys.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use regex::Regex;
 
+use crate::api::v1::{MergeConflictPolicy, MergePriorityPolicy, MergeStrategy, RewriteMerge};
 use crate::secret::SecretMap;
+use crate::secret::json::Json;
 
 /// One change of keys, applied to every key of an entry.
 #[derive(Clone, Debug)]
@@ -14,32 +18,94 @@ pub enum Rewrite {
         /// Replacement.
         target: String,
     },
+    /// Merges the values, which must be JSON objects.
+    Merge(RewriteMerge),
 }
 
 /// Applies `rewrites` in order.
 ///
 /// # Errors
-/// When two keys become the same one; ESO lets one of them win at random.
+/// When two keys become the same one, where ESO lets one of them win at random, or values cannot be
+/// merged.
 pub fn apply(mut map: SecretMap, rewrites: &[Rewrite]) -> Result<SecretMap, String> {
     for (position, rewrite) in rewrites.iter().enumerate() {
-        let Rewrite::Regexp { source, target } = rewrite;
-        let mut rewritten = SecretMap::new();
-        for (key, value) in map {
-            let new = source.replace_all(&key, target.as_str()).into_owned();
-            if rewritten.get(&new).is_some() {
-                return Err(format!(
-                    "failed rewrite operation[{position}]: two keys become {new:?}"
-                ));
-            }
-            rewritten.insert(new, value);
-        }
-        map = rewritten;
+        let rewritten = match rewrite {
+            Rewrite::Regexp { source, target } => rename(map, source, target),
+            Rewrite::Merge(merge) => merged(map, merge),
+        };
+        map =
+            rewritten.map_err(|error| format!("failed rewrite operation[{position}]: {error}"))?;
     }
     Ok(map)
 }
 
+fn rename(map: SecretMap, source: &Regex, target: &str) -> Result<SecretMap, String> {
+    let mut rewritten = SecretMap::new();
+    for (key, value) in map {
+        let new = source.replace_all(&key, target).into_owned();
+        if rewritten.get(&new).is_some() {
+            return Err(format!("two keys become {new:?}"));
+        }
+        rewritten.insert(new, value);
+    }
+    Ok(rewritten)
+}
+
+/// Keys are visited in alphabetical order, those with priority last; a later one wins.
+fn merged(mut map: SecretMap, merge: &RewriteMerge) -> Result<SecretMap, String> {
+    let mut order: Vec<String> = map.keys().map(str::to_owned).collect();
+    order.retain(|key| !merge.priority.contains(key));
+    let strict = merge.priority_policy != Some(MergePriorityPolicy::IgnoreNotFound);
+    for key in &merge.priority {
+        match map.get(key) {
+            Some(_) => order.push(key.clone()),
+            None if strict => {
+                return Err(format!(
+                    "merge failed with key {key:?} not found in input map"
+                ));
+            }
+            None => {}
+        }
+    }
+    let mut members = BTreeMap::new();
+    let mut conflicts = BTreeSet::new();
+    for key in &order {
+        let value = map.get(key).map(|value| Json::parse(value.expose()));
+        let Some(Ok(Json::Object(object))) = value else {
+            return Err(format!(
+                "merge failed: the value of key {key:?} is not a JSON object"
+            ));
+        };
+        for (name, member) in object {
+            if members.insert(name.clone(), member).is_some() {
+                conflicts.insert(name);
+            }
+        }
+    }
+    if !conflicts.is_empty() && merge.conflict_policy != Some(MergeConflictPolicy::Ignore) {
+        let conflicts: Vec<String> = conflicts.into_iter().collect();
+        return Err(format!(
+            "merge failed with conflicts: {}",
+            conflicts.join(", ")
+        ));
+    }
+    if merge.strategy == Some(MergeStrategy::JSON) {
+        let into = merge.into.clone().filter(|into| !into.is_empty());
+        let into =
+            into.ok_or_else(|| "merge failed: into must be set with strategy JSON".to_owned())?;
+        map.insert(into, Json::Object(members).to_bytes());
+        return Ok(map);
+    }
+    let members = members.into_iter();
+    Ok(members
+        .map(|(key, member)| (key, member.to_content()))
+        .collect())
+}
+
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::secret::SecretBytes;
 
@@ -64,6 +130,90 @@ mod tests {
         )
         .unwrap();
         assert_eq!(keys, ["b-a", "other"]);
+    }
+
+    fn merge(
+        settings: serde_json::Value,
+        values: &[(&str, &str)],
+    ) -> Result<Vec<(String, String)>, String> {
+        let map = values
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), SecretBytes::from(*value)));
+        let merge: RewriteMerge = serde_json::from_value(settings).unwrap();
+        let map = apply(map.collect(), &[Rewrite::Merge(merge)])?;
+        let text = |value: &SecretBytes| value.expose_str().unwrap().to_owned();
+        Ok(map
+            .iter()
+            .map(|(key, value)| (key.to_owned(), text(value)))
+            .collect())
+    }
+
+    const OBJECTS: [(&str, &str); 2] = [("a", r#"{"x":1,"y":"one"}"#), ("b", r#"{"x":2}"#)];
+
+    fn pairs(wanted: &[(&str, &str)]) -> Vec<(String, String)> {
+        wanted
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+            .collect()
+    }
+
+    #[test]
+    fn merged_objects_replace_their_keys_and_the_one_with_priority_wins() {
+        let later = merge(json!({"conflictPolicy": "Ignore"}), &OBJECTS).unwrap();
+        assert_eq!(later, pairs(&[("x", "2"), ("y", "one")]));
+        let first = merge(
+            json!({"conflictPolicy": "Ignore", "priority": ["a"]}),
+            &OBJECTS,
+        )
+        .unwrap();
+        assert_eq!(first, pairs(&[("x", "1"), ("y", "one")]));
+    }
+
+    #[test]
+    fn a_merged_object_may_be_added_as_json() {
+        let settings = json!({"conflictPolicy": "Ignore", "strategy": "JSON", "into": "all"});
+        let merged = merge(settings, &OBJECTS).unwrap();
+        assert_eq!(
+            merged[1],
+            ("all".to_owned(), r#"{"x":2,"y":"one"}"#.to_owned())
+        );
+        assert_eq!(merged.len(), 3);
+    }
+
+    #[test]
+    fn what_cannot_be_merged_is_named() {
+        for (settings, values, text) in [
+            (
+                json!({}),
+                &OBJECTS[..],
+                "operation[0]: merge failed with conflicts: x",
+            ),
+            (
+                json!({"priority": ["c"]}),
+                &OBJECTS[..1],
+                "key \"c\" not found in input map",
+            ),
+            (
+                json!({"strategy": "JSON"}),
+                &OBJECTS[..1],
+                "into must be set",
+            ),
+            (
+                json!({}),
+                &[("a", "text")][..],
+                "key \"a\" is not a JSON object",
+            ),
+        ] {
+            let error = merge(settings, values).unwrap_err();
+            assert!(error.contains(text), "{error}");
+        }
+        assert!(
+            merge(
+                json!({"priority": ["c"], "priorityPolicy": "IgnoreNotFound"}),
+                &OBJECTS[..1]
+            )
+            .is_ok()
+        );
     }
 
     #[test]

@@ -105,7 +105,14 @@ pub fn admits_namespace(
     Ok(false)
 }
 
-fn selects(selector: &LabelSelector, labels: &BTreeMap<String, String>) -> Result<bool, String> {
+/// Whether a selector matches labels, as Kubernetes would decide.
+///
+/// # Errors
+/// When an operator is unknown.
+pub fn selects(
+    selector: &LabelSelector,
+    labels: &BTreeMap<String, String>,
+) -> Result<bool, String> {
     let exact = selector.match_labels.iter().flatten();
     if exact
         .into_iter()

@@ -3,6 +3,7 @@
 //! The operator's own identity is never used: it may read what the store's author may not.
 
 mod connection;
+mod write;
 
 use std::collections::BTreeMap;
 
@@ -12,6 +13,7 @@ use super::{
     Capabilities, ClientContext, Error, ErrorKind, Provider, SecretsClient, Validation, value_error,
 };
 use crate::cluster::remote::{self, RemoteCluster, RemoteSecret};
+use crate::model::push::{Push, Target};
 use crate::model::remote::{Find, RemoteRef};
 use crate::model::secret_store::Store;
 use crate::model::value;
@@ -30,7 +32,7 @@ impl Provider for Kubernetes {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities::ReadOnly
+        Capabilities::ReadWrite
     }
 
     fn check(&self, store: &Store) -> Result<(), Error> {
@@ -87,15 +89,17 @@ struct KubernetesClient {
 
 impl KubernetesClient {
     async fn secret(&self, reference: &RemoteRef) -> Result<RemoteSecret, Error> {
-        let key = &reference.key;
+        let found = self.present(&reference.key).await?;
+        found.ok_or_else(|| self.not_found(reference))
+    }
+
+    async fn present(&self, key: &str) -> Result<Option<RemoteSecret>, Error> {
         let is_name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.';
         if key.is_empty() || !key.bytes().all(is_name) || key.starts_with('.') {
             return Err(invalid(format!("key {key:?} is not the name of a Secret")));
         }
         let secret = self.cluster.secret(&self.namespace, key).await;
-        secret
-            .map_err(|error| failed(&error))?
-            .ok_or_else(|| self.not_found(reference))
+        secret.map_err(|error| failed(&error))
     }
 
     fn not_found(&self, reference: &RemoteRef) -> Error {
@@ -206,6 +210,46 @@ impl SecretsClient for KubernetesClient {
             self.namespace
         );
         Err(Error::new(ErrorKind::Denied, NAME, message))
+    }
+
+    async fn push(&self, push: &Push<'_>) -> Result<(), Error> {
+        let name = &push.target.key;
+        let present = self.present(name).await?;
+        let Some(change) = write::change(push, present.as_ref())? else {
+            return Ok(());
+        };
+        let exists = present.is_some();
+        let written = self.cluster.write(&self.namespace, name, exists, &change);
+        written.await.map_err(|error| failed(&error))
+    }
+
+    async fn delete(&self, target: &Target) -> Result<(), Error> {
+        let Some(present) = self.present(&target.key).await? else {
+            return Ok(());
+        };
+        let (property, name) = (&target.property, &target.key);
+        let holds = present.data.get(property).is_some();
+        let done = if property.is_empty() || (holds && present.data.len() == 1) {
+            self.cluster.delete(&self.namespace, name).await
+        } else if holds {
+            let change = remote::Change {
+                unset: vec![property.clone()],
+                ..remote::Change::default()
+            };
+            self.cluster
+                .write(&self.namespace, name, true, &change)
+                .await
+        } else {
+            return Ok(());
+        };
+        done.map_err(|error| failed(&error))
+    }
+
+    async fn exists(&self, target: &Target) -> Result<bool, Error> {
+        let present = self.present(&target.key).await?;
+        Ok(present.is_some_and(|present| {
+            target.property.is_empty() || present.data.get(&target.property).is_some()
+        }))
     }
 }
 

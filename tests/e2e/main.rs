@@ -10,6 +10,7 @@ mod control_plane;
 mod external_secret;
 mod faults;
 mod injection;
+mod kinds;
 mod node;
 mod pods;
 mod policies;

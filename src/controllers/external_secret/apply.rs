@@ -55,6 +55,72 @@ pub(super) async fn refresh(
     }
 }
 
+/// Brings the Secret in line with the values it has; where it lost them, new ones are made.
+///
+/// # Errors
+/// When the API server cannot be reached or refuses.
+pub(super) async fn keep(
+    context: &Context,
+    snapshot: &Snapshot,
+    metadata: &ObjectMeta,
+) -> Result<Ended, Error> {
+    let Ok(spec) = &snapshot.parsed else {
+        return Ok(Ended::Failed(Failure::lasting(
+            "the ExternalSecret cannot be served",
+            "",
+        )));
+    };
+    let stored = context
+        .objects
+        .read(&spec.namespace, &spec.target.name)
+        .await?;
+    let memory = context.memories.recall(&snapshot.key);
+    let manager = hash::field_manager(&spec.name);
+    let ours = stored
+        .as_ref()
+        .map(|stored| stored.managed_by(&manager).data);
+    let kept = stored.map(|stored| stored.content).filter(|content| {
+        let present = hash::data(&content.data);
+        let told = content.annotations.get(DATA_HASH_ANNOTATION);
+        let known = memory.verified.as_ref().map(|verified| &verified.data_hash);
+        !content.data.is_empty() && [told, known].iter().flatten().all(|hash| **hash == present)
+    });
+    let Some(kept) = kept else {
+        return Ok(refresh(context, snapshot, metadata, context.now()).await);
+    };
+    let mut data = kept.data;
+    let foreign_stay = matches!(
+        spec.target.creation,
+        CreationPolicy::Merge | CreationPolicy::CreateOrMerge
+    );
+    if let Some(ours) = ours.filter(|_| foreign_stay) {
+        let foreign: Vec<String> = data
+            .keys()
+            .filter(|key| !ours.contains(*key))
+            .map(str::to_owned)
+            .collect();
+        for key in &foreign {
+            data.remove(key);
+        }
+    }
+    // What a template made of the metadata when the values were made stays with them.
+    let dress = spec.target.template.as_ref().map(|template| Dress {
+        type_: kept.type_,
+        labels: kept.labels,
+        annotations: kept.annotations,
+        finalizers: template.finalizers.clone(),
+    });
+    let content = Content {
+        dress,
+        ..Content::plain(data)
+    };
+    let fetched = Fetched {
+        skipped: memory.skipped,
+        ..Fetched::default()
+    };
+    Ok(write(context, snapshot, spec, metadata, &fetched, content).await)
+}
+
 async fn write(
     context: &Context,
     snapshot: &Snapshot,

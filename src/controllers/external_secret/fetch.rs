@@ -8,10 +8,12 @@ use futures::future::join_all;
 use jiff::Timestamp;
 
 use crate::api::v1::{DecodingStrategy, DeletionPolicy};
+use crate::cluster::generator_object;
 use crate::controllers::Context;
 use crate::controllers::external_secret::plan::Failure;
 use crate::controllers::external_secret::status;
-use crate::model::external_secret::{Entry, ExternalSecret, Source};
+use crate::generators;
+use crate::model::external_secret::{Entry, ExternalSecret, GeneratorId, Source};
 use crate::model::secret_store::{Store, StoreId};
 use crate::model::{keys, rewrite};
 use crate::providers::{ClientContext, ErrorKind, SecretsClient};
@@ -82,9 +84,16 @@ pub(in crate::controllers) async fn fetch(
         clients.insert(id.clone(), client);
     }
     let fetches = object.entries.iter().map(|entry| async {
-        match &clients[&entry.store] {
-            Ok(client) => fetch_entry(context, client.as_ref(), entry).await,
-            Err(error) => Err(error.clone()),
+        let client = entry.store.as_ref().map(|store| &clients[store]);
+        match (&entry.source, client) {
+            (Source::Generate(generator), _) => generate(context, object, generator)
+                .await
+                .and_then(|values| {
+                    finish(entry, Answer::Many(values)).map_err(EntryError::invalid)
+                }),
+            (_, Some(Ok(client))) => fetch_entry(client.as_ref(), entry).await,
+            (_, Some(Err(error))) => Err(error.clone()),
+            (_, None) => Err(EntryError::invalid("no store is named")),
         }
     });
     merge(object, join_all(fetches).await)
@@ -106,16 +115,41 @@ async fn client(
     Ok(client.await?)
 }
 
-async fn fetch_entry(
+async fn generate(
     context: &Context,
-    client: &dyn SecretsClient,
-    entry: &Entry,
+    object: &ExternalSecret,
+    generator: &GeneratorId,
 ) -> Result<SecretMap, EntryError> {
+    let GeneratorId { kind, name } = generator;
+    let found = generator_object::read(&context.client, &object.namespace, kind, name).await;
+    let found = found.map_err(|error| EntryError {
+        until_change: false,
+        ..EntryError::invalid(format!("failed to read {kind} {name:?}: {error}"))
+    })?;
+    let found = found.ok_or_else(|| EntryError {
+        until_change: false,
+        ..EntryError::invalid(format!("there is no {kind} {name:?}; create it"))
+    })?;
+    let asked = generators::Context {
+        namespace: object.namespace.clone(),
+        secrets: Arc::clone(&context.reader),
+        now: context.now(),
+        controller_class: context.options.controller_class.clone(),
+    };
+    let made = generators::generate(kind, found.spec, &asked).await;
+    made.map_err(|error| EntryError {
+        until_change: error.lasting,
+        ..EntryError::invalid(format!("error using generator: {error}"))
+    })
+}
+
+async fn fetch_entry(client: &dyn SecretsClient, entry: &Entry) -> Result<SecretMap, EntryError> {
     let started = std::time::Instant::now();
     let answer = match &entry.source {
         Source::Single { reference, .. } => client.get(reference).await.map(Answer::Single),
         Source::Extract(reference) => client.get_map(reference).await.map(Answer::Many),
         Source::Find(find) => client.find(find).await.map(Answer::Many),
+        Source::Generate(_) => return Err(EntryError::invalid("a store generates nothing")),
     };
     tracing::debug!(
         entry = entry.field,
@@ -123,7 +157,6 @@ async fn fetch_entry(
         ok = answer.is_ok(),
         "Fetched entry"
     );
-    let _ = context;
     finish(entry, answer?).map_err(EntryError::invalid)
 }
 
@@ -143,7 +176,9 @@ fn finish(entry: &Entry, answer: Answer) -> Result<SecretMap, String> {
                 "the provider answered with one value where many were asked for".to_owned(),
             );
         }
-        (Answer::Many(values), _) if entry.rewrite.is_empty() => {
+        (Answer::Many(values), source)
+            if entry.rewrite.is_empty() && !matches!(source, Source::Generate(_)) =>
+        {
             let converted = keys::convert(values, entry.conversion);
             converted.and_then(keys::validate).map_err(|error| {
                 format!("invalid secret keys (TIP: use rewrite or conversionStrategy to change keys): {error}")

@@ -9,6 +9,7 @@ use super::memory::Key;
 use super::plan::{Observed, StoreState, TargetState, store_trouble};
 use crate::api::meta::StoreKind;
 use crate::api::v1::{ExternalSecret, ExternalSecretSpec, ExternalSecretStatus};
+use crate::api::well_known::FORCE_SYNC_ANNOTATION;
 use crate::cluster::secret_object::Version;
 use crate::controllers::Context;
 use crate::controllers::caches::{CachedStore, Caches};
@@ -26,6 +27,8 @@ pub(super) struct Snapshot {
     pub parsed: Result<external_secret::ExternalSecret, Vec<Complaint>>,
     /// The present resource version string.
     pub version: String,
+    /// Its annotation that asks for new values.
+    pub force_sync: Option<String>,
     /// What its status says.
     pub status: ExternalSecretStatus,
     /// The stores it names.
@@ -44,6 +47,7 @@ impl Snapshot {
             uid: object.uid().unwrap_or_default(),
             parsed: external_secret::ExternalSecret::parse(&namespace, &name, &object.spec),
             version: hash::resource_version(generation, object.labels(), object.annotations()),
+            force_sync: object.annotations().get(FORCE_SYNC_ANNOTATION).cloned(),
             status: object.status.clone().unwrap_or_default(),
             target: target_state(caches, &namespace, target_name),
             sources: Sources::of(context, caches, &namespace, &object.spec),
@@ -56,11 +60,19 @@ impl Snapshot {
         Observed {
             parsed: self.parsed.as_ref().map_err(Vec::as_slice),
             version: self.version.clone(),
+            force_sync: self.force_sync.clone(),
             status: &self.status,
             stores: self.sources.states.clone(),
             target: self.target.clone(),
             memory: context.memories.recall(&self.key),
         }
+    }
+
+    /// Whether values are made, not fetched.
+    pub(super) fn generates(&self) -> bool {
+        self.parsed
+            .as_ref()
+            .is_ok_and(external_secret::ExternalSecret::generates)
     }
 
     /// The Secret, as the cache of metadata has it.
@@ -128,7 +140,8 @@ fn target_state(caches: &Caches, namespace: &str, name: &str) -> Option<TargetSt
     })
 }
 
-fn store_state(
+/// What is known of a store that an object of `namespace` names.
+pub(in crate::controllers) fn store_state(
     context: &Context,
     caches: &Caches,
     namespace: &str,

@@ -20,8 +20,8 @@ use crate::model::secret_store::StoreId;
 pub struct Entry {
     /// Where the entry stands, for example `spec.data[0]`.
     pub field: String,
-    /// The store it reads.
-    pub store: StoreId,
+    /// The store it reads; a generator reads none.
+    pub store: Option<StoreId>,
     /// What it reads.
     pub source: Source,
     /// How each value is decoded.
@@ -48,6 +48,17 @@ pub enum Source {
     Extract(RemoteRef),
     /// Many remote secrets.
     Find(Find),
+    /// What a generator makes.
+    Generate(GeneratorId),
+}
+
+/// Names a generator.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct GeneratorId {
+    /// Its kind.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
 }
 
 impl Entry {
@@ -60,6 +71,10 @@ impl Entry {
                 format!("{}.extract (key: {})", self.field, reference.key)
             }
             Source::Find(_) => format!("{}.find", self.field),
+            Source::Generate(generator) => format!(
+                "{}.sourceRef.generatorRef ({} {})",
+                self.field, generator.kind, generator.name
+            ),
         }
     }
 }
@@ -134,7 +149,7 @@ impl Reader<'_> {
             self.complaints
                 .push(Complaint::error(format!("{field}.secretKey"), message));
         }
-        let store = self.entry_store(&field, entry.source_ref.as_ref())?;
+        let store = Some(self.entry_store(&field, entry.source_ref.as_ref())?);
         let reference = self.reference(&format!("{field}.remoteRef"), &entry.remote_ref);
         Some(Entry {
             store,
@@ -160,7 +175,7 @@ impl Reader<'_> {
         let complaint = match (&entry.extract, &entry.find, generator) {
             (Some(extract), None, false) => {
                 return Some(Entry {
-                    store: self.entry_store(&field, source)?,
+                    store: Some(self.entry_store(&field, source)?),
                     source: Source::Extract(self.reference(&format!("{field}.extract"), extract)),
                     decoding: extract.decoding_strategy.unwrap_or(DecodingStrategy::None),
                     conversion: extract
@@ -173,7 +188,7 @@ impl Reader<'_> {
             }
             (None, Some(find), false) => {
                 return Some(Entry {
-                    store: self.entry_store(&field, source)?,
+                    store: Some(self.entry_store(&field, source)?),
                     source: Source::Find(self.find(&field, find)),
                     decoding: find.decoding_strategy.unwrap_or(DecodingStrategy::None),
                     conversion: find
@@ -184,10 +199,7 @@ impl Reader<'_> {
                     field,
                 });
             }
-            (None, None, true) => {
-                let field = format!("{field}.sourceRef.generatorRef");
-                Complaint::unserved(field, "generators are not served yet")
-            }
+            (None, None, true) => return self.generated(field, source?, rewrite),
             (None, None, false) => Complaint::error(
                 field,
                 "either extract, find, or sourceRef must be set to dataFrom",
@@ -199,6 +211,41 @@ impl Reader<'_> {
         };
         self.complaints.push(complaint);
         None
+    }
+
+    fn generated(
+        &mut self,
+        field: String,
+        source: &SourceRef,
+        rewrite: Vec<Rewrite>,
+    ) -> Option<Entry> {
+        let reference = source.generator_ref.as_ref()?;
+        if source.store_ref.is_some() {
+            let message = "storeRef and generatorRef cannot be set at the same time";
+            self.complaints
+                .push(Complaint::error(format!("{field}.sourceRef"), message));
+            return None;
+        }
+        if reference.name.is_empty() {
+            let field = format!("{field}.sourceRef.generatorRef.name");
+            self.complaints.push(Complaint::error(
+                field,
+                "the name of the generator is empty",
+            ));
+            return None;
+        }
+        Some(Entry {
+            store: None,
+            source: Source::Generate(GeneratorId {
+                kind: reference.kind.clone(),
+                name: reference.name.clone(),
+            }),
+            decoding: DecodingStrategy::None,
+            conversion: ConversionStrategy::Default,
+            rewrite,
+            refuse_null_bytes: false,
+            field,
+        })
     }
 
     fn entry_store(&mut self, field: &str, source: Option<&SourceRef>) -> Option<StoreId> {
@@ -279,15 +326,21 @@ impl Reader<'_> {
                 }
                 ExternalSecretRewrite {
                     regexp: None,
+                    merge: Some(merge),
+                    transform: None,
+                } => parsed.push(Rewrite::Merge(merge.clone())),
+                ExternalSecretRewrite {
+                    regexp: None,
                     merge: None,
                     transform: None,
                 } => self.complaints.push(Complaint::error(
                     field,
                     "one of merge, regexp and transform must be set",
                 )),
-                _ => self
-                    .complaints
-                    .push(Complaint::unserved(field, "only regexp is served yet")),
+                _ => self.complaints.push(Complaint::unserved(
+                    field,
+                    "only regexp and merge are served yet",
+                )),
             }
         }
         parsed

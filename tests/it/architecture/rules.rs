@@ -55,7 +55,15 @@ const LAYERS: [(&str, &[&str]); 14] = [
     ),
     (
         "generators",
-        &["providers", "model", "api", "secret", "http", "telemetry"],
+        &[
+            "providers",
+            "model",
+            "api",
+            "secret",
+            "http",
+            "cluster::secrets",
+            "telemetry",
+        ],
     ),
 ];
 

@@ -7,13 +7,16 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::Failure;
 use crate::api::v1::{CreationPolicy, ExternalSecretStatus, RefreshPolicy};
-use crate::api::well_known::{DATA_HASH_ANNOTATION, MANAGED_LABEL};
+use crate::api::well_known::{
+    CREATED_BY_LABEL, DATA_HASH_ANNOTATION, FORCE_SYNC_ANNOTATION, MANAGED_LABEL,
+};
 use crate::cluster::secret_object::Version;
 use crate::controllers::external_secret::memory::Memory;
 use crate::controllers::external_secret::status;
 use crate::controllers::schedule::{tick, until};
 use crate::model::complaint::{Complaint, join};
 use crate::model::external_secret::ExternalSecret;
+use crate::model::hash;
 use crate::model::secret_store::StoreId;
 
 /// Objects synced for the first time share what was fetched this short a time ago.
@@ -28,6 +31,8 @@ pub(in crate::controllers::external_secret) struct Observed<'a> {
     pub parsed: Result<&'a ExternalSecret, &'a [Complaint]>,
     /// Its present resource version string.
     pub version: String,
+    /// Its annotation that asks for new values.
+    pub force_sync: Option<String>,
     /// What its status says.
     pub status: &'a ExternalSecretStatus,
     /// Its stores, in the order of use.
@@ -79,6 +84,9 @@ pub(in crate::controllers::external_secret) enum Step {
     Refuse(Failure),
     /// Read the Secret and see whether somebody changed its data.
     Verify,
+    /// Write what does not come from the stores again, with the values the Secret has: they were made,
+    /// not fetched, and must not change.
+    Keep,
     /// Fetch values that are at least as new as `not_before`.
     Fetch {
         /// Oldest acceptable moment of fetching.
@@ -110,6 +118,8 @@ pub(in crate::controllers::external_secret) fn next_step(
     let needed = match need(observed, object, now) {
         Need::Nothing(wait) => return Step::Rest(wait),
         Need::Look => return Step::Verify,
+        Need::Same if pending_retry(observed, now).is_none() => return Step::Keep,
+        Need::Same => return Step::Rest(pending_retry(observed, now).map(|at| until(now, at))),
         Need::Values(not_before) => not_before,
     };
     if let Some(retry_at) = pending_retry(observed, now) {
@@ -129,23 +139,35 @@ pub(in crate::controllers) fn rest_after_success(
     let interval = object.refresh.interval;
     let periodic =
         object.refresh.policy == RefreshPolicy::Periodic && interval > SignedDuration::ZERO;
-    periodic.then(|| until(now, window_start(object, now) + interval))
+    let last = if object.generates() {
+        now
+    } else {
+        window_start(object, now)
+    };
+    periodic.then(|| until(now, last + interval))
 }
 
 /// When the present refresh window of an object began. Objects of one store and interval share their
 /// windows.
 pub(in crate::controllers) fn window_start(object: &ExternalSecret, now: Timestamp) -> Timestamp {
-    let seed = object.entries.first().map(|entry| &entry.store);
+    let seed = object
+        .entries
+        .first()
+        .and_then(|entry| entry.store.as_ref());
     tick(now, object.refresh.interval, &seed)
 }
 
 enum Need {
     Nothing(Option<Duration>),
     Look,
+    Same,
     Values(Timestamp),
 }
 
 fn need(observed: &Observed<'_>, object: &ExternalSecret, now: Timestamp) -> Need {
+    if object.generates() {
+        return need_of_generated(observed, object, now);
+    }
     let interval = object.refresh.interval;
     let latest_tick = window_start(object, now);
     let synced = observed.synced_version();
@@ -183,6 +205,50 @@ fn need(observed: &Observed<'_>, object: &ExternalSecret, now: Timestamp) -> Nee
         Drift::Possible => Need::Look,
         Drift::None => Need::Nothing(rest_after_success(object, now)),
     }
+}
+
+/// Made values change only when their interval is over, the spec changes, somebody forces it or the
+/// Secret lost them; not by a restart, a lost write of the status or an edit of metadata.
+fn need_of_generated(observed: &Observed<'_>, object: &ExternalSecret, now: Timestamp) -> Need {
+    let interval = object.refresh.interval;
+    let policy = object.refresh.policy;
+    let synced = observed.synced_version();
+    let Some((synced, refreshed)) = synced.zip(observed.refreshed_at()) else {
+        return if observed.has_own_target(object) {
+            Need::Same
+        } else {
+            Need::Values(now)
+        };
+    };
+    let once = interval <= SignedDuration::ZERO;
+    let heeds_changes = match policy {
+        RefreshPolicy::CreatedOnce => false,
+        RefreshPolicy::OnChange => true,
+        RefreshPolicy::Periodic => !once,
+    };
+    let edited = generation(synced) != generation(&observed.version);
+    if heeds_changes && (edited || observed.is_forced(object)) {
+        return Need::Values(now);
+    }
+    let periodic = policy == RefreshPolicy::Periodic && !once;
+    let due = refreshed.min(now) + interval;
+    if periodic && due <= now {
+        return Need::Values(now);
+    }
+    if heeds_changes && synced != observed.version {
+        return Need::Same;
+    }
+    match drift(observed, object.target.creation) {
+        Drift::Certain if observed.target.is_none() => Need::Values(now),
+        Drift::Certain => Need::Same,
+        Drift::Possible => Need::Look,
+        Drift::None => Need::Nothing(periodic.then(|| until(now, due))),
+    }
+}
+
+/// The generation in a resource version string.
+fn generation(version: &str) -> &str {
+    version.split('-').next().unwrap_or_default()
 }
 
 enum Drift {
@@ -229,6 +295,25 @@ impl Observed<'_> {
     fn refreshed_at(&self) -> Option<Timestamp> {
         let remembered = self.memory.refreshed_at;
         remembered.or(self.status.refresh_time.as_ref().map(|time| time.0))
+    }
+
+    /// Whether the Secret was made for this very object.
+    fn has_own_target(&self, object: &ExternalSecret) -> bool {
+        let owner = hash::created_by(&object.namespace, &object.name);
+        let target = self.target.as_ref();
+        target.is_some_and(|target| target.labels.get(CREATED_BY_LABEL) == Some(&owner))
+    }
+
+    /// Whether somebody asked for new values by annotation: the Secret carries what was asked last.
+    fn is_forced(&self, object: &ExternalSecret) -> bool {
+        let served = self
+            .target
+            .as_ref()
+            .filter(|_| object.target.creation != CreationPolicy::None);
+        served.is_some_and(|target| {
+            self.force_sync.is_some()
+                && target.annotations.get(FORCE_SYNC_ANNOTATION) != self.force_sync.as_ref()
+        })
     }
 
     /// Whether the last success left no Secret, by deletion policy.

@@ -73,6 +73,7 @@ struct World {
     target: Option<TargetState>,
     memory: Memory,
     version: &'static str,
+    force_sync: Option<&'static str>,
 }
 
 impl World {
@@ -103,6 +104,7 @@ impl World {
                 ..Memory::default()
             },
             version: "1-a",
+            force_sync: None,
             spec,
         }
     }
@@ -112,7 +114,13 @@ impl World {
             parsed: Ok(&self.spec),
             version: self.version.to_owned(),
             status: &self.status,
-            stores: vec![(self.spec.entries[0].store.clone(), self.store.clone())],
+            stores: self
+                .spec
+                .stores()
+                .into_iter()
+                .map(|id| (id.clone(), self.store.clone()))
+                .collect(),
+            force_sync: self.force_sync.map(str::to_owned),
             target: self.target.clone(),
             memory: self.memory.clone(),
         };
@@ -315,6 +323,7 @@ fn a_wrong_object_is_refused_with_every_complaint() {
     let observed = Observed {
         parsed: Err(&complaints),
         version: "1-a".to_owned(),
+        force_sync: None,
         status: &ExternalSecretStatus::default(),
         stores: Vec::<(StoreId, StoreState)>::new(),
         target: None,
@@ -330,6 +339,10 @@ fn a_wrong_object_is_refused_with_every_complaint() {
         failure.message()
     );
 }
+
+// === Made values ===
+
+mod generated;
 
 // === What to write ===
 

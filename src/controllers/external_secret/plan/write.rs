@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Failure;
 use crate::api::v1::{CreationPolicy, DeletionPolicy};
 use crate::api::well_known::{
-    ADOPT_ANNOTATION, CREATED_BY_LABEL, DATA_HASH_ANNOTATION, GROUP, MANAGED_LABEL,
+    ADOPT_ANNOTATION, CREATED_BY_LABEL, DATA_HASH_ANNOTATION, FORCE_SYNC_ANNOTATION, GROUP,
+    MANAGED_LABEL,
 };
 use crate::cluster::secret_object::{Desired, Managed, Owner, Version};
 use crate::controllers::external_secret::status;
@@ -244,7 +245,15 @@ fn desired(object: &Object<'_>, content: Content, existing: Option<&Existing<'_>
                 .retain(|key, _| !stale(key, &managed.annotations));
         }
         match content.dress {
-            Some(dress) => put_on(&mut wanted, dress),
+            Some(dress) => {
+                put_on(&mut wanted, dress);
+                // By it a later pass knows whether new values were asked for.
+                let forced = object.annotations.get_key_value(FORCE_SYNC_ANNOTATION);
+                let forced = forced.filter(|_| spec.generates());
+                wanted
+                    .annotations
+                    .extend(forced.map(|(key, value)| (key.clone(), value.clone())));
+            }
             None => {
                 wanted.labels.extend(inherited(object.labels));
                 wanted.annotations.extend(inherited(object.annotations));
