@@ -29,9 +29,19 @@
 //! - A type with methods (`time.Time`) implements [`super::value::Object`]; each method is a `Function`
 //!   whose body gets the receiver as first argument.
 
+mod chain;
 mod collections;
 mod comparison;
+mod digests;
+mod jwk;
+mod keys;
+mod pem;
+mod pkcs12;
 mod printing;
+mod random;
+#[cfg(test)]
+mod samples;
+mod yaml;
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -45,6 +55,12 @@ static FAMILIES: &[&[Function]] = &[
     comparison::FUNCTIONS,
     collections::FUNCTIONS,
     printing::FUNCTIONS,
+    digests::FUNCTIONS,
+    jwk::FUNCTIONS,
+    pem::FUNCTIONS,
+    pkcs12::FUNCTIONS,
+    random::FUNCTIONS,
+    yaml::FUNCTIONS,
 ];
 
 /// A function or a method, with the signature that its arguments are checked against.
