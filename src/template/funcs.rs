@@ -29,9 +29,11 @@
 //! - A type with methods (`time.Time`) implements [`super::value::Object`]; each method is a `Function`
 //!   whose body gets the receiver as first argument.
 
+mod certificates;
 mod chain;
 mod collections;
 mod comparison;
+mod dates;
 mod digests;
 mod jwk;
 mod keys;
@@ -39,8 +41,11 @@ mod pem;
 mod pkcs12;
 mod printing;
 mod random;
+mod regexes;
 #[cfg(test)]
 mod samples;
+mod urls;
+mod versions;
 mod yaml;
 
 use std::collections::HashMap;
@@ -55,11 +60,16 @@ static FAMILIES: &[&[Function]] = &[
     comparison::FUNCTIONS,
     collections::FUNCTIONS,
     printing::FUNCTIONS,
+    certificates::FUNCTIONS,
+    dates::FUNCTIONS,
     digests::FUNCTIONS,
     jwk::FUNCTIONS,
     pem::FUNCTIONS,
     pkcs12::FUNCTIONS,
     random::FUNCTIONS,
+    regexes::FUNCTIONS,
+    urls::FUNCTIONS,
+    versions::FUNCTIONS,
     yaml::FUNCTIONS,
 ];
 

@@ -32,12 +32,18 @@ impl Certificate {
                 _ => {}
             }
         }
-        Ok(Self { der: der.to_vec(), authority, subject })
+        Ok(Self {
+            der: der.to_vec(),
+            authority,
+            subject,
+        })
     }
 
     /// Whether it names no other key as its issuer's.
     pub(super) fn is_root(&self) -> bool {
-        self.authority.as_ref().is_none_or(|authority| *authority == self.subject)
+        self.authority
+            .as_ref()
+            .is_none_or(|authority| *authority == self.subject)
     }
 
     fn issued_by(&self, other: &Self) -> bool {
@@ -91,7 +97,10 @@ pub(super) fn ordered(text: &[u8]) -> Outcome<Vec<Certificate>> {
         next = parents[at];
     }
     let mut found: Vec<Option<Certificate>> = found.into_iter().map(Some).collect();
-    Ok(order.into_iter().filter_map(|at| found[at].take()).collect())
+    Ok(order
+        .into_iter()
+        .filter_map(|at| found[at].take())
+        .collect())
 }
 
 /// The alternative names of a DER certificate, by their kinds: DNS, address, e-mail, URI.
@@ -100,7 +109,9 @@ pub(super) fn alternative_names(der: &[u8]) -> Outcome<Vec<String>> {
     let extension = certificate.subject_alternative_name();
     let extension = extension.map_err(|_| "x509: invalid subject alternative names".to_owned())?;
     let mut kinds: [Vec<String>; 4] = Default::default();
-    let names = extension.iter().flat_map(|extension| &extension.value.general_names);
+    let names = extension
+        .iter()
+        .flat_map(|extension| &extension.value.general_names);
     for name in names {
         match name {
             GeneralName::DNSName(name) => kinds[0].push((*name).to_owned()),
@@ -121,5 +132,7 @@ fn address(bytes: &[u8]) -> Outcome<String> {
     let bytes = <[u8; 16]>::try_from(bytes)
         .map_err(|_| format!("x509: cannot parse IP address of length {}", bytes.len()))?;
     let address = Ipv6Addr::from(bytes);
-    Ok(address.to_ipv4_mapped().map_or_else(|| address.to_string(), |v4| v4.to_string()))
+    Ok(address
+        .to_ipv4_mapped()
+        .map_or_else(|| address.to_string(), |v4| v4.to_string()))
 }

@@ -23,14 +23,24 @@ pub(super) static FUNCTIONS: &[Function] = &[
     Function::new("sha1sum", &[Type::String], |args| {
         sum(&digest::SHA1_FOR_LEGACY_USE_ONLY, args)
     }),
-    Function::new("sha256sum", &[Type::String], |args| sum(&digest::SHA256, args)),
-    Function::new("sha512sum", &[Type::String], |args| sum(&digest::SHA512, args)),
+    Function::new("sha256sum", &[Type::String], |args| {
+        sum(&digest::SHA256, args)
+    }),
+    Function::new("sha512sum", &[Type::String], |args| {
+        sum(&digest::SHA512, args)
+    }),
     Function::new("adler32sum", &[Type::String], adler32sum),
     Function::with_environment("bcrypt", &[Type::String], bcrypt),
     Function::with_environment("htpasswd", THREE, htpasswd),
     Function::new(
         "derivePassword",
-        &[Type::Int, Type::String, Type::String, Type::String, Type::String],
+        &[
+            Type::Int,
+            Type::String,
+            Type::String,
+            Type::String,
+            Type::String,
+        ],
         derive_password,
     ),
     Function::with_environment("encryptAES", TWO, encrypt_aes),
@@ -70,8 +80,10 @@ fn bcrypt(environment: &Environment<'_>, args: &[Value]) -> Outcome {
 /// The hash, or sprig's sentence in its place.
 fn bcrypt_of(environment: &Environment<'_>, password: &[u8]) -> Outcome<String> {
     if password.len() > BCRYPT_LONGEST {
-        return Ok("failed to encrypt string with bcrypt: bcrypt: password length exceeds 72 bytes"
-            .to_owned());
+        return Ok(
+            "failed to encrypt string with bcrypt: bcrypt: password length exceeds 72 bytes"
+                .to_owned(),
+        );
     }
     budget::spend(SLOW)?;
     let mut salt = [0; 16];
@@ -102,13 +114,16 @@ fn derive_password(args: &[Value]) -> Outcome {
         .map_err(|_| format!("{} is not a counter from 0 to 4294967295", args[0].int()))?;
     let [kind, password, user, site] = [1, 2, 3, 4].map(|at| args[at].bytes());
     let Some(layouts) = layouts(kind) else {
-        return Ok([b"cannot find password template ".as_slice(), kind].concat().into());
+        return Ok([b"cannot find password template ".as_slice(), kind]
+            .concat()
+            .into());
     };
     budget::spend(SLOW)?;
     let salt = scoped(user)?;
     let mut key = Zeroizing::new([0; 64]);
     let cost = scrypt::Params::new(15, 8, 2).map_err(|error| error.to_string())?;
-    scrypt::scrypt(password, &salt, &cost, key.as_mut_slice()).map_err(|error| error.to_string())?;
+    scrypt::scrypt(password, &salt, &cost, key.as_mut_slice())
+        .map_err(|error| error.to_string())?;
     let mut message = scoped(site)?;
     message.extend(counter.to_be_bytes());
     let seed = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key.as_slice()), &message);
@@ -124,7 +139,12 @@ fn derive_password(args: &[Value]) -> Outcome {
 /// The algorithm's scope, followed by the length and the bytes of `name`.
 fn scoped(name: &[u8]) -> Outcome<Vec<u8>> {
     let length = u32::try_from(name.len()).map_err(|error| error.to_string())?;
-    Ok([b"com.lyndir.masterpassword".as_slice(), &length.to_be_bytes(), name].concat())
+    Ok([
+        b"com.lyndir.masterpassword".as_slice(),
+        &length.to_be_bytes(),
+        name,
+    ]
+    .concat())
 }
 
 /// The layouts of a kind of password: one letter for the class of each character.
@@ -132,11 +152,26 @@ fn layouts(kind: &[u8]) -> Option<&'static [&'static str]> {
     Some(match kind {
         b"maximum" => &["anoxxxxxxxxxxxxxxxxx", "axxxxxxxxxxxxxxxxxno"],
         b"long" => &[
-            "CvcvnoCvcvCvcv", "CvcvCvcvnoCvcv", "CvcvCvcvCvcvno", "CvccnoCvcvCvcv",
-            "CvccCvcvnoCvcv", "CvccCvcvCvcvno", "CvcvnoCvccCvcv", "CvcvCvccnoCvcv",
-            "CvcvCvccCvcvno", "CvcvnoCvcvCvcc", "CvcvCvcvnoCvcc", "CvcvCvcvCvccno",
-            "CvccnoCvccCvcv", "CvccCvccnoCvcv", "CvccCvccCvcvno", "CvcvnoCvccCvcc",
-            "CvcvCvccnoCvcc", "CvcvCvccCvccno", "CvccnoCvcvCvcc", "CvccCvcvnoCvcc",
+            "CvcvnoCvcvCvcv",
+            "CvcvCvcvnoCvcv",
+            "CvcvCvcvCvcvno",
+            "CvccnoCvcvCvcv",
+            "CvccCvcvnoCvcv",
+            "CvccCvcvCvcvno",
+            "CvcvnoCvccCvcv",
+            "CvcvCvccnoCvcv",
+            "CvcvCvccCvcvno",
+            "CvcvnoCvcvCvcc",
+            "CvcvCvcvnoCvcc",
+            "CvcvCvcvCvccno",
+            "CvccnoCvccCvcv",
+            "CvccCvccnoCvcv",
+            "CvccCvccCvcvno",
+            "CvcvnoCvccCvcc",
+            "CvcvCvccnoCvcc",
+            "CvcvCvccCvccno",
+            "CvccnoCvcvCvcc",
+            "CvccCvcvnoCvcc",
             "CvccCvcvCvccno",
         ],
         b"medium" => &["CvcnoCvc", "CvcCvcno"],
@@ -203,9 +238,14 @@ fn decrypt_aes(args: &[Value]) -> Outcome {
     }
     let key = DecryptingKey::cbc(aes_key(args[0].bytes())?).map_err(|error| error.to_string())?;
     let context = DecryptionContext::Iv128(FixedLength::from(*iv));
-    let plain = key.decrypt(content, context).map_err(|error| error.to_string())?;
+    let plain = key
+        .decrypt(content, context)
+        .map_err(|error| error.to_string())?;
     let padding = plain.last().map_or(0, |byte| usize::from(*byte));
-    let length = plain.len().checked_sub(padding).filter(|_| padding > 0 || !plain.is_empty());
+    let length = plain
+        .len()
+        .checked_sub(padding)
+        .filter(|_| padding > 0 || !plain.is_empty());
     let length = length.ok_or_else(|| "the padding is wrong: is it the password?".to_owned())?;
     Ok(plain[..length].into())
 }
@@ -233,7 +273,10 @@ mod tests {
         assert!(hash.starts_with("$2a$10$"));
         assert!(::bcrypt::verify("hunter2", &hash).unwrap());
         let long = call("bcrypt", &["x".repeat(73).into()]).unwrap();
-        assert!(long.bytes().ends_with(b"bcrypt: password length exceeds 72 bytes"));
+        assert!(
+            long.bytes()
+                .ends_with(b"bcrypt: password length exceeds 72 bytes")
+        );
         let _ = environment();
     }
 

@@ -3,8 +3,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use pkcs8::ObjectIdentifier;
+use pkcs8::der::Encode as _;
 use pkcs8::der::asn1::{AnyRef, BitStringRef, UintRef};
-use pkcs8::der::{Encode as _};
 use pkcs8::spki::{AlgorithmIdentifierRef, SubjectPublicKeyInfoRef};
 use zeroize::Zeroizing;
 
@@ -109,7 +109,9 @@ fn private_key_pem(args: &[Value]) -> Outcome {
             "OKP" => "ed25519.PublicKey",
             _ => return Err(format!("unsupported key type {kind:?}")),
         };
-        return Err(format!("x509: unknown key type while marshaling PKCS#8: {kind}"));
+        return Err(format!(
+            "x509: unknown key type while marshaling PKCS#8: {kind}"
+        ));
     }
     let private = match kind {
         "RSA" => rsa(&key)?,
@@ -160,11 +162,7 @@ fn uint(bytes: &[u8]) -> Outcome<UintRef<'_>> {
 }
 
 /// PKIX, DER.
-fn public(
-    oid: ObjectIdentifier,
-    parameters: Option<AnyRef<'_>>,
-    key: &[u8],
-) -> Outcome<Vec<u8>> {
+fn public(oid: ObjectIdentifier, parameters: Option<AnyRef<'_>>, key: &[u8]) -> Outcome<Vec<u8>> {
     let info = SubjectPublicKeyInfoRef {
         algorithm: AlgorithmIdentifierRef { oid, parameters },
         subject_public_key: BitStringRef::from_bytes(key).map_err(|error| error.to_string())?,

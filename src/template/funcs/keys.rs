@@ -53,7 +53,10 @@ impl PrivateKey {
     pub(super) fn from_sec1(der: &[u8]) -> Outcome<Self> {
         let key = EcPrivateKey::from_der(der).map_err(|error| error.to_string())?;
         let curve = key.parameters.and_then(EcParameters::named_curve);
-        Self::on_curve(curve.ok_or_else(|| "the key names no curve".to_owned())?, der)
+        Self::on_curve(
+            curve.ok_or_else(|| "the key names no curve".to_owned())?,
+            der,
+        )
     }
 
     /// Reads PKCS#8: an RSA, ECDSA or Ed25519 key.
@@ -63,11 +66,16 @@ impl PrivateKey {
         match key.algorithm.oid {
             RSA => Self::from_pkcs1(inner),
             EC => {
-                let curve = key.algorithm.parameters_oid().map_err(|error| error.to_string())?;
+                let curve = key
+                    .algorithm
+                    .parameters_oid()
+                    .map_err(|error| error.to_string())?;
                 Self::on_curve(curve, inner)
             }
             ED25519 => Self::assembled(ED25519, None, inner),
-            other => Err(format!("x509: PKCS#8 wrapping contained private key with unknown algorithm: {other}")),
+            other => Err(format!(
+                "x509: PKCS#8 wrapping contained private key with unknown algorithm: {other}"
+            )),
         }
     }
 

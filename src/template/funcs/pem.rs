@@ -83,9 +83,20 @@ fn block(text: &[u8]) -> Option<(Block<'_>, &[u8])> {
     if last.strip_suffix(b"-----")? != kind {
         return None;
     }
-    let body: Vec<u8> = rest[..end].iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
+    let body: Vec<u8> = rest[..end]
+        .iter()
+        .copied()
+        .filter(|byte| !byte.is_ascii_whitespace())
+        .collect();
     let bytes = STANDARD.decode(body).ok()?;
-    Some((Block { kind, headers, bytes }, after))
+    Some((
+        Block {
+            kind,
+            headers,
+            bytes,
+        },
+        after,
+    ))
 }
 
 /// The block as PEM.
@@ -144,9 +155,21 @@ fn filter_cert_chain(args: &[Value]) -> Outcome {
     budget::spend(args[1].bytes().len().saturating_mul(4))?;
     let ordered = chain::ordered(args[1].bytes())?;
     let found: Vec<&Certificate> = match args[0].bytes() {
-        b"leaf" => ordered.first().filter(|leaf| !leaf.is_root()).into_iter().collect(),
-        b"intermediate" => ordered.iter().skip(1).take_while(|next| !next.is_root()).collect(),
-        b"root" => ordered.last().filter(|last| last.is_root()).into_iter().collect(),
+        b"leaf" => ordered
+            .first()
+            .filter(|leaf| !leaf.is_root())
+            .into_iter()
+            .collect(),
+        b"intermediate" => ordered
+            .iter()
+            .skip(1)
+            .take_while(|next| !next.is_root())
+            .collect(),
+        b"root" => ordered
+            .last()
+            .filter(|last| last.is_root())
+            .into_iter()
+            .collect(),
         _ => Vec::new(),
     };
     let encoded = found.iter().flat_map(|one| encode(CERTIFICATE, &one.der));

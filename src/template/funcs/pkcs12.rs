@@ -1,10 +1,10 @@
 //! PKCS#12 (RFC 7292) in and out, and RSA decryption: the operator's functions on keys and certificates.
 
+use aws_lc_rs::digest;
 use aws_lc_rs::rsa::{
     OAEP_SHA1_MGF1SHA1, OAEP_SHA256_MGF1SHA256, OAEP_SHA384_MGF1SHA384, OAEP_SHA512_MGF1SHA512,
     OaepPrivateDecryptingKey, PrivateDecryptingKey,
 };
-use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use p12_keystore::{KeyStore, KeyStoreEntry, Pkcs12Archive, PrivateKeyChain};
@@ -23,17 +23,27 @@ const THREE: &[Type] = &[Type::String, Type::String, Type::String];
 
 pub(super) static FUNCTIONS: &[Function] = &[
     Function::new("pkcs12key", ONE, |args| key_of(b"", args[0].bytes())),
-    Function::new("pkcs12keyPass", TWO, |args| key_of(args[0].bytes(), args[1].bytes())),
-    Function::new("pkcs12cert", ONE, |args| certificates_of(b"", args[0].bytes())),
+    Function::new("pkcs12keyPass", TWO, |args| {
+        key_of(args[0].bytes(), args[1].bytes())
+    }),
+    Function::new("pkcs12cert", ONE, |args| {
+        certificates_of(b"", args[0].bytes())
+    }),
     Function::new("pkcs12certPass", TWO, |args| {
         certificates_of(args[0].bytes(), args[1].bytes())
     }),
     Function::new("pemToPkcs12", TWO, |args| key_store(args, b"", false)),
-    Function::new("pemToPkcs12Pass", THREE, |args| key_store(args, args[2].bytes(), false)),
+    Function::new("pemToPkcs12Pass", THREE, |args| {
+        key_store(args, args[2].bytes(), false)
+    }),
     Function::new("fullPemToPkcs12", TWO, |args| key_store(args, b"", true)),
-    Function::new("fullPemToPkcs12Pass", THREE, |args| key_store(args, args[2].bytes(), true)),
+    Function::new("fullPemToPkcs12Pass", THREE, |args| {
+        key_store(args, args[2].bytes(), true)
+    }),
     Function::new("pemTruststoreToPKCS12", ONE, |args| trust_store(args, b"")),
-    Function::new("pemTruststoreToPKCS12Pass", TWO, |args| trust_store(args, args[1].bytes())),
+    Function::new("pemTruststoreToPKCS12Pass", TWO, |args| {
+        trust_store(args, args[1].bytes())
+    }),
     Function::new(
         "rsaDecrypt",
         &[Type::String, Type::String, Type::String, Type::String],
@@ -56,14 +66,21 @@ fn open(password: &[u8], archive: &[u8]) -> Outcome<(PrivateKey, Vec<Vec<u8>>)> 
             error => format!("pkcs12: error reading P12 data: {error}"),
         }
     })?;
-    let certificates: Vec<_> = opened.certs.iter().map(|bag| bag.cert.as_der().to_vec()).collect();
+    let certificates: Vec<_> = opened
+        .certs
+        .iter()
+        .map(|bag| bag.cert.as_der().to_vec())
+        .collect();
     if opened.keys.len() > 1 {
         return Err("pkcs12: expected exactly one key bag".to_owned());
     }
     if certificates.is_empty() {
         return Err("pkcs12: certificate missing".to_owned());
     }
-    let key = opened.keys.first().ok_or_else(|| "pkcs12: private key missing".to_owned())?;
+    let key = opened
+        .keys
+        .first()
+        .ok_or_else(|| "pkcs12: private key missing".to_owned())?;
     let key = PrivateKey::from_pkcs8(key.key.as_der())
         .map_err(|error| format!("pkcs12: error parsing PKCS#8 private key: {error}"))?;
     Ok((key, certificates))
@@ -83,12 +100,16 @@ fn key_of(password: &[u8], archive: &[u8]) -> Outcome {
 fn certificates_of(password: &[u8], archive: &[u8]) -> Outcome {
     let (_, certificates) = open(password, archive)
         .map_err(|error| format!("unable to decode pkcs12 certificate with password: {error}"))?;
-    let encoded = certificates.iter().flat_map(|der| pem::encode(pem::CERTIFICATE, der));
+    let encoded = certificates
+        .iter()
+        .flat_map(|der| pem::encode(pem::CERTIFICATE, der));
     let encoded: Vec<u8> = encoded.collect();
     let Ok(ordered) = chain::ordered(&encoded) else {
         return Ok(encoded.into());
     };
-    let ordered = ordered.iter().flat_map(|one| pem::encode(pem::CERTIFICATE, &one.der));
+    let ordered = ordered
+        .iter()
+        .flat_map(|one| pem::encode(pem::CERTIFICATE, &one.der));
     Ok(ordered.collect::<Vec<u8>>().into())
 }
 
@@ -103,10 +124,16 @@ fn key_store(args: &[Value], password: &[u8], full: bool) -> Outcome {
         certificates.extend(all_certificates(rest)?);
     }
     let (key, _) = pem::decode(args[1].bytes());
-    let key = PrivateKey::from_der(&key.ok_or_else(|| "the private key is not PEM".to_owned())?.bytes)?;
+    let key = PrivateKey::from_der(
+        &key.ok_or_else(|| "the private key is not PEM".to_owned())?
+            .bytes,
+    )?;
     let id = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, &first.bytes);
     let key = p12_keystore::PrivateKey::from_der(key.pkcs8()).map_err(|error| error.to_string())?;
-    let chain = certificates.iter().map(stored).collect::<Outcome<Vec<_>>>()?;
+    let chain = certificates
+        .iter()
+        .map(stored)
+        .collect::<Outcome<Vec<_>>>()?;
     let alias = chain[0].subject().to_owned();
     let mut store = KeyStore::new();
     let chain = PrivateKeyChain::new(id.as_ref(), key, chain);
@@ -156,8 +183,13 @@ fn stored(certificate: &Certificate) -> Outcome<p12_keystore::Certificate> {
 /// Base64 of the archive: AES-256 under PBKDF2 with SHA-256.
 fn sealed(store: &KeyStore, password: &[u8]) -> Outcome {
     let writer = store.writer(text(password)?);
-    let archive = writer.encryption_iterations(ROUNDS).mac_iterations(ROUNDS).write();
-    Ok(STANDARD.encode(archive.map_err(|error| format!("pkcs12: {error}"))?).into())
+    let archive = writer
+        .encryption_iterations(ROUNDS)
+        .mac_iterations(ROUNDS)
+        .write();
+    Ok(STANDARD
+        .encode(archive.map_err(|error| format!("pkcs12: {error}"))?)
+        .into())
 }
 
 /// Scheme, hash, ciphertext, PEM key.
@@ -190,6 +222,8 @@ fn rsa_decrypt(args: &[Value]) -> Outcome {
     let wrong = |_| "error decrypting data with RSA: crypto/rsa: decryption error".to_owned();
     let key = OaepPrivateDecryptingKey::new(key).map_err(wrong)?;
     let mut plain = zeroize::Zeroizing::new(vec![0; key.min_output_size()]);
-    let plain = key.decrypt(algorithm, args[2].bytes(), &mut plain, None).map_err(wrong)?;
+    let plain = key
+        .decrypt(algorithm, args[2].bytes(), &mut plain, None)
+        .map_err(wrong)?;
     Ok((&*plain).into())
 }

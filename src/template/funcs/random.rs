@@ -46,11 +46,7 @@ fn index(environment: &Environment<'_>, length: usize) -> usize {
 }
 
 /// `count` printable ASCII characters that `wanted` takes; none for a count below 1, as in sprig.
-fn text(
-    environment: &Environment<'_>,
-    count: i64,
-    wanted: fn(&u8) -> bool,
-) -> Outcome<Vec<u8>> {
+fn text(environment: &Environment<'_>, count: i64, wanted: fn(&u8) -> bool) -> Outcome<Vec<u8>> {
     let count = usize::try_from(count).unwrap_or(0);
     budget::spend(count.saturating_mul(8))?;
     let alphabet: Vec<u8> = (b' '..=b'~').filter(wanted).collect();
@@ -89,7 +85,9 @@ fn rand_int(environment: &Environment<'_>, args: &[Value]) -> Outcome {
     if span == 0 || end <= least {
         return Err("invalid argument to Intn".to_owned());
     }
-    Ok(Value::Int(least.wrapping_add_unsigned(below(environment, span))))
+    Ok(Value::Int(
+        least.wrapping_add_unsigned(below(environment, span)),
+    ))
 }
 
 /// The characters in another order.

@@ -7,6 +7,7 @@ use super::scalar::{self, Scalar};
 use super::sort;
 use crate::template::budget;
 use crate::template::error::Outcome;
+use crate::template::funcs::dates::Time;
 use crate::template::value::{List, Map, Type, Value};
 
 /// Spaces of one level.
@@ -72,7 +73,12 @@ impl Writer {
             Value::List(list) => self.list(list, place)?,
             Value::Map(map) => self.map(map, place)?,
             Value::Object(object) => {
-                let value = object.underlying().unwrap_or_else(|| object.display().into());
+                if let Some(time) = value.as_object::<Time>() {
+                    return self.text(time.rfc3339().as_bytes(), place);
+                }
+                let value = object
+                    .underlying()
+                    .unwrap_or_else(|| object.display().into());
                 self.node(&value, place)?;
             }
             number => match number.as_integer() {
@@ -106,12 +112,16 @@ impl Writer {
                 Value::Uint8(byte) => Some(*byte),
                 _ => None,
             });
-            self.text(STANDARD.encode(bytes.collect::<Vec<u8>>()).as_bytes(), place)?;
+            self.text(
+                STANDARD.encode(bytes.collect::<Vec<u8>>()).as_bytes(),
+                place,
+            )?;
         } else if list.is_empty() {
             self.plain("[]");
         } else {
             let former = self.indent;
-            let flat = matches!(place, Place::Key | Place::Member | Place::SimpleKey) && !self.indention;
+            let flat =
+                matches!(place, Place::Key | Place::Member | Place::SimpleKey) && !self.indention;
             self.deepen(flat);
             for item in list.items() {
                 self.start_line();
@@ -129,7 +139,10 @@ impl Writer {
             return Ok(());
         }
         let entries = map.entries();
-        let mut entries: Vec<_> = entries.iter().map(|(key, value)| (go_text(key.as_bytes()), value)).collect();
+        let mut entries: Vec<_> = entries
+            .iter()
+            .map(|(key, value)| (go_text(key.as_bytes()), value))
+            .collect();
         entries.sort_by(|(left, _), (right, _)| sort::keys(left, right));
         entries.dedup_by(|later, earlier| later.0 == earlier.0);
         let former = self.indent;
@@ -224,8 +237,12 @@ impl Writer {
                 '\u{2028}' => quoted.push_str("\\L"),
                 '\u{2029}' => quoted.push_str("\\P"),
                 other if is_printable(other) => quoted.push(other),
-                other if other <= '\u{ff}' => quoted.push_str(&format!("\\x{:02X}", u32::from(other))),
-                other if other <= '\u{ffff}' => quoted.push_str(&format!("\\u{:04X}", u32::from(other))),
+                other if other <= '\u{ff}' => {
+                    quoted.push_str(&format!("\\x{:02X}", u32::from(other)))
+                }
+                other if other <= '\u{ffff}' => {
+                    quoted.push_str(&format!("\\u{:04X}", u32::from(other)))
+                }
                 other => quoted.push_str(&format!("\\U{:08X}", u32::from(other))),
             }
         }
@@ -344,14 +361,19 @@ impl Shape {
     fn of(text: &str) -> Self {
         let characters: Vec<char> = text.chars().collect();
         let mut indicators = text.starts_with("---") || text.starts_with("...");
-        let (mut special, mut breaks, mut break_space, mut space_break) = (false, false, false, false);
+        let (mut special, mut breaks, mut break_space, mut space_break) =
+            (false, false, false, false);
         for (at, &character) in characters.iter().enumerate() {
             let before = at.checked_sub(1).map(|at| characters[at]);
-            let blank_before = before.is_none_or(|c| c == ' ' || c == '\t' || is_break(c) || c == '\0');
-            let blank_after = characters.get(at + 1).is_none_or(|c| matches!(c, ' ' | '\t'));
+            let blank_before =
+                before.is_none_or(|c| c == ' ' || c == '\t' || is_break(c) || c == '\0');
+            let blank_after = characters
+                .get(at + 1)
+                .is_none_or(|c| matches!(c, ' ' | '\t'));
             indicators |= match character {
                 '#' => blank_before,
-                ',' | '[' | ']' | '{' | '}' | '&' | '*' | '!' | '|' | '>' | '\'' | '"' | '%' | '@' | '`' => at == 0,
+                ',' | '[' | ']' | '{' | '}' | '&' | '*' | '!' | '|' | '>' | '\'' | '"' | '%'
+                | '@' | '`' => at == 0,
                 ':' => blank_after,
                 '?' | '-' => at == 0 && blank_after,
                 _ => false,

@@ -27,8 +27,8 @@ fn invalid(reason: &str) -> Error {
 /// Reads the first document, which must be a mapping or nothing.
 pub(super) fn mapping(bytes: &[u8]) -> Parsed<Map> {
     budget::spend(bytes.len()).map_err(Error::Work)?;
-    let text = std::str::from_utf8(bytes)
-        .map_err(|_| invalid("yaml: invalid leading UTF-8 octet"))?;
+    let text =
+        std::str::from_utf8(bytes).map_err(|_| invalid("yaml: invalid leading UTF-8 octet"))?;
     let options = granit_parser::options! { emit_comments: false };
     let mut reader = Reader {
         parser: Parser::new_from_str_with_options(text, options),
@@ -172,7 +172,9 @@ fn merge(map: &Map, value: &Value) -> Parsed<()> {
     };
     for source in sources {
         let Value::Map(source) = source else {
-            return Err(invalid("yaml: map merge requires map or sequence of maps as the value"));
+            return Err(invalid(
+                "yaml: map merge requires map or sequence of maps as the value",
+            ));
         };
         for (key, value) in source.entries() {
             map.insert(key, value).map_err(Error::Work)?;
@@ -186,9 +188,9 @@ fn scalar(text: &str, style: ScalarStyle, tag: Option<&str>) -> Parsed<Value> {
         Some("binary") => {
             let lines: String = text.split_whitespace().collect();
             let bytes = STANDARD.decode(lines);
-            return bytes.map(Value::from).map_err(|_| {
-                invalid("yaml: !!binary value contains invalid base64 data")
-            });
+            return bytes
+                .map(Value::from)
+                .map_err(|_| invalid("yaml: !!binary value contains invalid base64 data"));
         }
         Some("int" | "float" | "bool" | "null") => {}
         Some(_) => return Ok(text.into()),
@@ -198,10 +200,19 @@ fn scalar(text: &str, style: ScalarStyle, tag: Option<&str>) -> Parsed<Value> {
     Ok(match scalar::resolve(text) {
         Scalar::Null => Value::Nil,
         Scalar::Bool(value) => Value::Bool(value),
-        #[expect(clippy::cast_precision_loss, reason = "JSON's numbers are floats in Go")]
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "JSON's numbers are floats in Go"
+        )]
         Scalar::Int(number) => Value::Float64(number as f64),
         Scalar::Float(number) if !number.is_finite() => {
-            let name = if number.is_nan() { "NaN" } else if number > 0.0 { "+Inf" } else { "-Inf" };
+            let name = if number.is_nan() {
+                "NaN"
+            } else if number > 0.0 {
+                "+Inf"
+            } else {
+                "-Inf"
+            };
             return Err(invalid(&format!("json: unsupported value: {name}")));
         }
         Scalar::Float(number) => Value::Float64(number),

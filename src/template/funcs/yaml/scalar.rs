@@ -101,15 +101,25 @@ fn integer(text: &str) -> Option<i128> {
     let value = i128::from_str_radix(digits, radix).ok()?;
     let value = if negative { -value } else { value };
     let signed = text.starts_with(['+', '-']);
-    let greatest = if signed { i128::from(i64::MAX) } else { i128::from(u64::MAX) };
-    (i128::from(i64::MIN)..=greatest).contains(&value).then_some(value)
+    let greatest = if signed {
+        i128::from(i64::MAX)
+    } else {
+        i128::from(u64::MAX)
+    };
+    (i128::from(i64::MIN)..=greatest)
+        .contains(&value)
+        .then_some(value)
 }
 
 fn is_timestamp(text: &str) -> bool {
     let Some(parts) = TIMESTAMP.captures(text) else {
         return false;
     };
-    let part = |at: usize| parts.get(at).and_then(|part| part.as_str().parse::<i16>().ok());
+    let part = |at: usize| {
+        parts
+            .get(at)
+            .and_then(|part| part.as_str().parse::<i16>().ok())
+    };
     let zoned = text.ends_with('Z') || part(7).is_some();
     let spaced = text.contains(' ');
     // A zone belongs to the form with a `T`, and only to that.

@@ -18,7 +18,10 @@ fn the_order_of_keys_counts_as_people_do() {
 fn lists_below_keys_are_not_indented() {
     let inner = Map::from_fresh([("x", Value::Int(1)), ("y", "a\nb\n".into())]);
     let list = List::new(vec![inner.into(), List::new(vec!["p".into()]).into()]);
-    let map = Map::from_fresh([("list", Value::from(list)), ("none", List::new(vec![]).into())]);
+    let map = Map::from_fresh([
+        ("list", Value::from(list)),
+        ("none", List::new(vec![]).into()),
+    ]);
     let yaml = call("toYaml", &[map.into()]).unwrap();
     assert_eq!(
         String::from_utf8_lossy(yaml.bytes()),
@@ -49,7 +52,11 @@ fn what_is_read_and_written_stays_the_same() {
 
 #[test]
 fn aliases_and_merges_are_followed() {
-    let value = call("fromYaml", &["a: &x {p: 1, q: 2}\nb:\n  <<: *x\n  q: 3".into()]).unwrap();
+    let value = call(
+        "fromYaml",
+        &["a: &x {p: 1, q: 2}\nb:\n  <<: *x\n  q: 3".into()],
+    )
+    .unwrap();
     let yaml = call("toYaml", &[value]).unwrap();
     let yaml = String::from_utf8_lossy(yaml.bytes()).into_owned();
     assert_eq!(yaml, "a:\n  p: 1\n  q: 2\nb:\n  p: 1\n  q: 3");
