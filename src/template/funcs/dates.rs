@@ -1,6 +1,7 @@
 //! sprig's dates: Go's times, layouts and durations.
 
 mod layout;
+mod reading;
 mod span;
 
 use jiff::tz::{Offset, TimeZone};
@@ -218,7 +219,7 @@ fn ago(environment: &Environment<'_>, args: &[Value]) -> Outcome {
 
 fn parsed(environment: &Environment<'_>, args: &[Value]) -> Outcome<Zoned> {
     budget::spend(args[0].bytes().len() + args[1].bytes().len())?;
-    layout::parse(
+    reading::parse(
         args[0].bytes(),
         args[1].bytes(),
         environment.now.time_zone(),
