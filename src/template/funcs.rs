@@ -54,6 +54,7 @@ use std::sync::LazyLock;
 use super::Environment;
 use super::error::Outcome;
 use super::value::{Type, Value};
+pub(super) use collections::zero;
 
 /// Every family; the first that has a name wins, so that sprig's `slice` comes before Go's.
 static FAMILIES: &[&[Function]] = &[

@@ -143,6 +143,7 @@ impl Flags {
         budget::spend(least)?;
         digits.insert_str(0, &"0".repeat(least.saturating_sub(digits.len())));
         let prefix = match (self.sharp, base, letter) {
+            (true, 8, 'O') if !digits.starts_with('0') => "0o0",
             (_, 8, 'O') => "0o",
             (true, 2, _) => "0b",
             (true, 8, _) if !digits.starts_with('0') => "0",
