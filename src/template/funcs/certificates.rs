@@ -348,7 +348,8 @@ mod tests {
         for kind in ["ecdsa", "ed25519"] {
             let key = call("genPrivateKey", &[kind.into()]).unwrap();
             let ca = call("genCAWithKey", &["ca".into(), Value::Int(365), key.clone()]).unwrap();
-            let leaf = leaf(&key, &ca);
+            let own = call("genPrivateKey", &[kind.into()]).unwrap();
+            let leaf = leaf(&own, &ca);
             let [ca, signed] = [&ca, &leaf].map(|pair| part(pair, "Cert"));
             let (issuer, _) = super::pem::decode(&ca);
             let issuer = issuer.unwrap().bytes;
@@ -394,6 +395,7 @@ mod tests {
     fn a_pkcs12_archive_gives_back_key_and_certificate() {
         let key = call("genPrivateKey", &["ecdsa".into()]).unwrap();
         let ca = call("genCAWithKey", &["ca".into(), Value::Int(365), key.clone()]).unwrap();
+        let key = call("genPrivateKey", &["ecdsa".into()]).unwrap();
         let leaf = leaf(&key, &ca);
         let chain = [part(&leaf, "Cert"), part(&ca, "Cert")].concat();
         let args = [

@@ -5,11 +5,11 @@ mod reading;
 mod span;
 
 use jiff::tz::{Offset, TimeZone};
-use jiff::{SignedDuration, Timestamp, Zoned};
+use jiff::{SignedDuration, Span, Timestamp, Zoned};
 
 use super::Function;
 use crate::template::error::Outcome;
-use crate::template::value::{Object, Type, Value};
+use crate::template::value::{Kind, Object, Type, Value};
 use crate::template::{Environment, budget};
 
 const NAME: &str = "time.Time";
@@ -74,6 +74,17 @@ static METHODS: &[Function] = &[
         let time = receiver(args)?.with_time_zone(TimeZone::UTC);
         Ok(Value::object(Time(time)))
     }),
+    Function::new("Month", &[], |args| {
+        let month = receiver(args)?.month();
+        let name = layout::MONTHS[usize::from(month.unsigned_abs()) - 1];
+        Ok(Value::object(Named("time.Month", name, month.into())))
+    }),
+    Function::new("Weekday", &[], |args| {
+        let day = receiver(args)?.weekday().to_sunday_zero_offset();
+        let name = layout::DAYS[usize::from(day.unsigned_abs())];
+        Ok(Value::object(Named("time.Weekday", name, day.into())))
+    }),
+    Function::new("AddDate", &[Type::Int, Type::Int, Type::Int], add_date),
     Function::new("Year", &[], |args| {
         Ok(Value::Int(receiver(args)?.year().into()))
     }),
@@ -99,6 +110,47 @@ static METHODS: &[Function] = &[
         ))
     }),
 ];
+
+/// A month or a weekday: its type, its name, its number.
+struct Named(&'static str, &'static str, i64);
+
+impl Object for Named {
+    fn type_name(&self) -> &'static str {
+        self.0
+    }
+
+    fn kind(&self) -> Kind {
+        Kind::Int
+    }
+
+    fn underlying(&self) -> Option<Value> {
+        Some(Value::Int(self.2))
+    }
+
+    fn display(&self) -> Vec<u8> {
+        self.1.as_bytes().to_vec()
+    }
+}
+
+/// The time moved by years, months and days; days beyond a month's end run into the next.
+fn add_date(args: &[Value]) -> Outcome {
+    let time = receiver(args)?;
+    let outside = || "the date is out of range".to_owned();
+    let [years, months, days] = [1, 2, 3].map(|at| args[at].int());
+    let first = time.first_of_month().map_err(|error| error.to_string())?;
+    let span = Span::new()
+        .try_years(years)
+        .and_then(|span| span.try_months(months))
+        .map_err(|_| outside())?;
+    let days = days
+        .checked_add(i64::from(time.day()) - 1)
+        .ok_or_else(outside)?;
+    let days = Span::new().try_days(days).map_err(|_| outside())?;
+    let moved = first
+        .checked_add(span)
+        .and_then(|first| first.checked_add(days));
+    Ok(Value::object(Time(moved.map_err(|_| outside())?)))
+}
 
 impl Object for Time {
     fn type_name(&self) -> &'static str {

@@ -2,7 +2,7 @@
 
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING, ECDSA_P521_SHA512_ASN1_SIGNING,
-    EcdsaKeyPair, EcdsaSigningAlgorithm,
+    EcdsaKeyPair, EcdsaSigningAlgorithm, KeyPair as _,
 };
 use pkcs8::der::asn1::{AnyRef, OctetStringRef, UintRef};
 use pkcs8::der::{Decode as _, Encode as _};
@@ -90,11 +90,16 @@ impl PrivateKey {
         let sec1 = Zeroizing::new(named.to_der().map_err(|error| error.to_string())?);
         let pair = EcdsaKeyPair::from_private_key_der(signing(curve)?, &sec1);
         let pair = pair.map_err(|error| error.to_string())?;
-        let pkcs8 = pair.to_pkcs8v1().map_err(|error| error.to_string())?;
+        let whole = EcPrivateKey {
+            private_key: key.private_key,
+            parameters: None,
+            public_key: Some(pair.public_key().as_ref()),
+        };
+        let whole = Zeroizing::new(whole.to_der().map_err(|error| error.to_string())?);
+        let key = Self::assembled(EC, Some(AnyRef::from(&curve)), &whole)?;
         Ok(Self {
-            algorithm: EC,
             curve: Some(curve),
-            pkcs8: Zeroizing::new(pkcs8.as_ref().to_vec()),
+            ..key
         })
     }
 

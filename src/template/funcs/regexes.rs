@@ -18,21 +18,61 @@ pub(super) static FUNCTIONS: &[Function] = &[
     Function::new("mustRegexMatch", TWO, |args| {
         Ok(Value::Bool(matches(args)?))
     }),
-    Function::new("regexFind", TWO, find),
+    Function::new("regexFind", TWO, |args| forced(args, find(args))),
     Function::new("mustRegexFind", TWO, find),
-    Function::new("regexFindAll", COUNTED, find_all),
+    Function::new("regexFindAll", COUNTED, |args| forced(args, find_all(args))),
     Function::new("mustRegexFindAll", COUNTED, find_all),
-    Function::new("regexReplaceAll", THREE, replace_all),
+    Function::new("regexReplaceAll", THREE, |args| {
+        forced(args, replace_all(args))
+    }),
     Function::new("mustRegexReplaceAll", THREE, replace_all),
-    Function::new("regexReplaceAllLiteral", THREE, replace_all_literal),
+    Function::new("regexReplaceAllLiteral", THREE, |args| {
+        forced(args, replace_all_literal(args))
+    }),
     Function::new("mustRegexReplaceAllLiteral", THREE, replace_all_literal),
-    Function::new("regexSplit", COUNTED, split),
+    Function::new("regexSplit", COUNTED, |args| forced(args, split(args))),
     Function::new("mustRegexSplit", COUNTED, split),
     Function::new("regexQuoteMeta", &[Type::String], quote_meta),
 ];
 
 /// The greatest compiled expression, in bytes.
 const LARGEST: usize = 1 << 20;
+
+/// What Go says where an expression must compile.
+fn forced(args: &[Value], outcome: Outcome) -> Outcome {
+    outcome.map_err(|reason| {
+        if reason.starts_with("error parsing regexp") {
+            format!("regexp: Compile({}): {reason}", backquoted(args[0].bytes()))
+        } else {
+            reason
+        }
+    })
+}
+
+/// Go's words for the commonest mistakes, and where they point to.
+fn mistake<'a>(reason: &str, pattern: &'a str) -> Option<(&'static str, &'a str)> {
+    match reason {
+        "unclosed group" => Some(("missing closing )", pattern)),
+        "unclosed character class" => Some((
+            "missing closing ]",
+            &pattern[pattern.rfind('[').unwrap_or(0)..],
+        )),
+        "repetition operator missing expression" if pattern.starts_with(['*', '+', '?']) => {
+            Some(("missing argument to repetition operator", &pattern[..1]))
+        }
+        "unopened group" => Some(("unexpected )", pattern)),
+        "unrecognized escape sequence" => {
+            let end = pattern
+                .char_indices()
+                .nth(2)
+                .map_or(pattern.len(), |(at, _)| at);
+            pattern
+                .starts_with('\\')
+                .then(|| ("invalid escape sequence", &pattern[..end]))
+        }
+        _ => None,
+    }
+}
 
 /// The first argument, compiled; the work of searching the second is paid for.
 fn compiled(args: &[Value]) -> Outcome<Regex> {
@@ -43,29 +83,26 @@ fn compiled(args: &[Value]) -> Outcome<Regex> {
             .map_or(0, |text| text.bytes().len())
             .saturating_mul(4),
     )?;
-    let wrong = |reason: &str| {
-        format!(
-            "error parsing regexp: {reason}: {}",
-            quoted_in_backticks(pattern)
-        )
-    };
+    let wrong = |reason: &str| format!("error parsing regexp: {reason}: {}", backquoted(pattern));
     let text = std::str::from_utf8(pattern).map_err(|_| wrong("invalid UTF-8"))?;
     regex::bytes::RegexBuilder::new(&in_our_syntax(text))
         .size_limit(LARGEST)
         .build()
         .map_err(|error| {
             let reason = error.to_string();
-            wrong(
-                reason
-                    .lines()
-                    .last()
-                    .unwrap_or_default()
-                    .trim_start_matches("error: "),
-            )
+            let reason = reason.lines().last().unwrap_or_default();
+            let reason = reason.trim_start_matches("error: ");
+            match mistake(reason, text) {
+                Some((reason, place)) => {
+                    let place = backquoted(place.as_bytes());
+                    format!("error parsing regexp: {reason}: {place}")
+                }
+                None => wrong(reason),
+            }
         })
 }
 
-fn quoted_in_backticks(pattern: &[u8]) -> String {
+fn backquoted(pattern: &[u8]) -> String {
     format!("`{}`", String::from_utf8_lossy(pattern))
 }
 

@@ -120,6 +120,24 @@ fn number(args: &[Value], at: usize) -> Outcome {
     Ok(Value::Uint64(receiver(&args[0])?.numbers[at]))
 }
 
+/// The next version in one number; the next patch of a prerelease is its release.
+fn raised(args: &[Value], at: usize) -> Outcome {
+    let version = receiver(&args[0])?;
+    let mut numbers = version.numbers;
+    if at < 2 || version.pre.is_empty() {
+        numbers[at] = numbers[at].saturating_add(1);
+    }
+    numbers[at + 1..].fill(0);
+    let mut next = Version {
+        numbers,
+        pre: String::new(),
+        metadata: String::new(),
+        original: String::new(),
+    };
+    next.original = String::from_utf8_lossy(&next.display()).into_owned();
+    Ok(Value::object(next))
+}
+
 static METHODS: &[Function] = &[
     Function::new("Major", &[], |args| number(args, 0)),
     Function::new("Minor", &[], |args| number(args, 1)),
@@ -136,6 +154,9 @@ static METHODS: &[Function] = &[
     Function::new("String", &[], |args| {
         Ok(receiver(&args[0])?.display().into())
     }),
+    Function::new("IncMajor", &[], |args| raised(args, 0)),
+    Function::new("IncMinor", &[], |args| raised(args, 1)),
+    Function::new("IncPatch", &[], |args| raised(args, 2)),
     Function::new("Compare", &[VERSION], |args| {
         let order = receiver(&args[0])?.compare(receiver(&args[1])?);
         Ok(Value::Int(order as i64))

@@ -65,7 +65,13 @@ impl<'a> Reader<'a> {
             Some(Ok((event, _))) => Ok(event),
             Some(Err(error)) => {
                 let line = error.marker().line();
-                Err(invalid(&format!("yaml: line {line}: {}", error.info())))
+                // As in Go, the first line is not named.
+                let place = if line > 1 {
+                    format!("line {line}: ")
+                } else {
+                    String::new()
+                };
+                Err(invalid(&format!("yaml: {place}{}", error.info())))
             }
             None => Ok(Event::StreamEnd),
         }

@@ -10,7 +10,7 @@ fn the_order_of_keys_counts_as_people_do() {
     let yaml = call("toYaml", &[map.into()]).unwrap();
     assert_eq!(
         String::from_utf8_lossy(yaml.bytes()),
-        "\"1\": null\n\"2\": null\n\"10\": null\n_: null\nA: null\na2: null\na10: null\nb: null"
+        "_: null\n\"1\": null\n\"2\": null\n\"10\": null\nA: null\na2: null\na10: null\nb: null"
     );
 }
 
