@@ -246,6 +246,7 @@ fn must_date_modify(args: &[Value]) -> Outcome {
 }
 
 /// The time moved; as it is where the duration cannot be read.
+#[expect(clippy::unnecessary_wraps, reason = "the table's signature")]
 fn date_modify(args: &[Value]) -> Outcome {
     Ok(must_date_modify(args).unwrap_or_else(|_| args[1].clone()))
 }

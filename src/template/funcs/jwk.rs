@@ -126,20 +126,19 @@ fn private_key_pem(args: &[Value]) -> Outcome {
 }
 
 fn rsa(key: &Jwk) -> Outcome<PrivateKey> {
-    let parts = ["n", "e", "d", "p", "q", "dp", "dq", "qi"].map(|member| key.bytes(member));
-    let [n, e, d, p, q, dp, dq, qi] = &parts;
-    let part = |bytes: &'_ Outcome<Zeroizing<Vec<u8>>>| bytes.clone();
-    let (n, e, d, p) = (part(n)?, part(e)?, part(d)?, part(p)?);
-    let (q, dp, dq, qi) = (part(q)?, part(dp)?, part(dq)?, part(qi)?);
+    let (modulus, public) = (key.bytes("n")?, key.bytes("e")?);
+    let (private, prime1, prime2) = (key.bytes("d")?, key.bytes("p")?, key.bytes("q")?);
+    let (exponent1, exponent2) = (key.bytes("dp")?, key.bytes("dq")?);
+    let coefficient = key.bytes("qi")?;
     let inner = pkcs1::RsaPrivateKey {
-        modulus: uint(&n)?,
-        public_exponent: uint(&e)?,
-        private_exponent: uint(&d)?,
-        prime1: uint(&p)?,
-        prime2: uint(&q)?,
-        exponent1: uint(&dp)?,
-        exponent2: uint(&dq)?,
-        coefficient: uint(&qi)?,
+        modulus: uint(&modulus)?,
+        public_exponent: uint(&public)?,
+        private_exponent: uint(&private)?,
+        prime1: uint(&prime1)?,
+        prime2: uint(&prime2)?,
+        exponent1: uint(&exponent1)?,
+        exponent2: uint(&exponent2)?,
+        coefficient: uint(&coefficient)?,
         other_prime_infos: None,
     };
     let der = Zeroizing::new(inner.to_der().map_err(|error| error.to_string())?);

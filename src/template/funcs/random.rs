@@ -12,11 +12,11 @@ use crate::template::{Environment, budget};
 pub(super) static FUNCTIONS: &[Function] = &[
     Function::with_environment("randBytes", &[Type::Int], rand_bytes),
     Function::with_environment("randAlpha", &[Type::Int], |environment, args| {
-        drawn(environment, args[0].int(), |c| c.is_ascii_alphabetic())
+        drawn(environment, args[0].int(), u8::is_ascii_alphabetic)
     }),
     Function::with_environment("randAlphaNum", &[Type::Int], rand_alpha_num),
     Function::with_environment("randNumeric", &[Type::Int], |environment, args| {
-        drawn(environment, args[0].int(), |c| c.is_ascii_digit())
+        drawn(environment, args[0].int(), u8::is_ascii_digit)
     }),
     Function::with_environment("randAscii", &[Type::Int], |environment, args| {
         drawn(environment, args[0].int(), |_| true)

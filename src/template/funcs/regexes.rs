@@ -347,7 +347,7 @@ mod tests {
             let Value::List(list) = out.unwrap() else {
                 panic!("must be a list");
             };
-            let parts: Vec<_> = list.items().iter().map(|part| part.bytes()).collect();
+            let parts: Vec<_> = list.items().iter().map(Value::bytes).collect();
             assert_eq!(
                 parts,
                 expected

@@ -71,6 +71,10 @@ pub(super) enum Field {
     Second,
 }
 
+#[expect(
+    clippy::fn_params_excessive_bools,
+    reason = "the variant's fields, in their order"
+)]
 const fn offset(colon: bool, minutes: bool, seconds: bool, zulu: bool) -> Part {
     Part::Offset {
         colon,
@@ -197,24 +201,10 @@ fn write(part: Part, time: &Zoned, out: &mut String) {
             out.push_str(if full { name } else { &name[..3] });
         }
         Part::ZoneName => out.push_str(&zone_name(time)),
-        Part::Number(width, fill, field) => {
-            let number = match field {
-                Field::Month => i16::from(time.month()),
-                Field::Day => i16::from(time.day()),
-                Field::YearDay => time.day_of_year(),
-                Field::Hour => i16::from(time.hour()),
-                Field::HalfHour => i16::from((time.hour() + 11) % 12 + 1),
-                Field::Minute => i16::from(time.minute()),
-                Field::Second => i16::from(time.second()),
-            };
-            if fill == '0' {
-                out.push_str(&format!("{number:0width$}"));
-            } else {
-                out.push_str(&format!("{number:width$}"));
-            }
-        }
-        Part::Year => out.push_str(&format!("{:04}", time.year())),
-        Part::YearInCentury => out.push_str(&format!("{:02}", time.year().rem_euclid(100))),
+        Part::Number(width, ' ', field) => out.extend([format!("{:width$}", value(field, time))]),
+        Part::Number(width, _, field) => out.extend([format!("{:0width$}", value(field, time))]),
+        Part::Year => out.extend([format!("{:04}", time.year())]),
+        Part::YearInCentury => out.extend([format!("{:02}", time.year().rem_euclid(100))]),
         Part::Half { upper } => out.push_str(match (time.hour() >= 12, upper) {
             (true, true) => "PM",
             (false, true) => "AM",
@@ -227,21 +217,12 @@ fn write(part: Part, time: &Zoned, out: &mut String) {
             seconds,
             zulu,
         } => {
-            let offset = time.offset().seconds();
-            if zulu && offset == 0 {
-                out.push('Z');
-                return;
-            }
-            let size = offset.unsigned_abs();
-            let colon = if colon { ":" } else { "" };
-            out.push(if offset < 0 { '-' } else { '+' });
-            out.push_str(&format!("{:02}", size / 3600));
-            if minutes {
-                out.push_str(&format!("{colon}{:02}", size / 60 % 60));
-            }
-            if seconds {
-                out.push_str(&format!("{colon}{:02}", size % 60));
-            }
+            write_offset(
+                time.offset().seconds(),
+                if colon { ":" } else { "" },
+                (minutes, seconds, zulu),
+                out,
+            );
         }
         Part::Fraction {
             digits,
@@ -262,6 +243,41 @@ fn write(part: Part, time: &Zoned, out: &mut String) {
                 out.push_str(&shown);
             }
         }
+    }
+}
+
+/// The number in a field.
+fn value(field: Field, time: &Zoned) -> i16 {
+    match field {
+        Field::Month => i16::from(time.month()),
+        Field::Day => i16::from(time.day()),
+        Field::YearDay => time.day_of_year(),
+        Field::Hour => i16::from(time.hour()),
+        Field::HalfHour => i16::from((time.hour() + 11) % 12 + 1),
+        Field::Minute => i16::from(time.minute()),
+        Field::Second => i16::from(time.second()),
+    }
+}
+
+/// A distance from UTC, with minutes and seconds as wanted, or `Z` for none.
+fn write_offset(
+    offset: i32,
+    colon: &str,
+    (minutes, seconds, zulu): (bool, bool, bool),
+    out: &mut String,
+) {
+    if zulu && offset == 0 {
+        out.push('Z');
+        return;
+    }
+    let size = offset.unsigned_abs();
+    out.push(if offset < 0 { '-' } else { '+' });
+    out.extend([format!("{:02}", size / 3600)]);
+    if minutes {
+        out.extend([format!("{colon}{:02}", size / 60 % 60)]);
+    }
+    if seconds {
+        out.extend([format!("{colon}{:02}", size % 60)]);
     }
 }
 

@@ -124,15 +124,7 @@ impl Read {
                     i16::try_from(if year >= 69 { year + 1900 } else { year + 2000 }).ok()?;
                 Some(rest)
             }
-            Part::Half { upper } => {
-                let (half, rest) = (text.get(..2)?, &text[2..]);
-                let (before, after) = if upper { ("AM", "PM") } else { ("am", "pm") };
-                if half != before && half != after {
-                    return None;
-                }
-                self.afternoon = Some(half == after);
-                Some(rest)
-            }
+            Part::Half { upper } => self.half(upper, text),
             Part::Number(width, fill, field) => self.number(width, fill, field, text),
             Part::Fraction {
                 digits, trimmed, ..
@@ -168,6 +160,16 @@ impl Read {
                 Some(&text[count..])
             }
         }
+    }
+
+    fn half<'a>(&mut self, upper: bool, text: &'a str) -> Option<&'a str> {
+        let half = text.get(..2)?;
+        let (before, after) = if upper { ("AM", "PM") } else { ("am", "pm") };
+        if half != before && half != after {
+            return None;
+        }
+        self.afternoon = Some(half == after);
+        Some(&text[2..])
     }
 
     fn number<'a>(

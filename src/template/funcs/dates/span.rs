@@ -32,7 +32,7 @@ fn decimal(size: u64, unit: u64) -> String {
     let digits = unit.ilog10() as usize;
     let fraction = format!("{:0digits$}", size % unit);
     let fraction = fraction.trim_end_matches('0');
-    if fraction.is_empty() || size % unit == 0 {
+    if fraction.is_empty() {
         (size / unit).to_string()
     } else {
         format!("{}.{fraction}", size / unit)
@@ -42,10 +42,11 @@ fn decimal(size: u64, unit: u64) -> String {
 /// Reads a duration such as `-1.5h30m`.
 pub(super) fn parse(text: &[u8]) -> Outcome<i64> {
     let invalid = || format!("time: invalid duration {}", quoted(text));
-    let (negative, mut rest) = match text {
-        [b'-', rest @ ..] => (true, rest),
-        [b'+', rest @ ..] => (false, rest),
-        rest => (false, rest),
+    let negative = text.starts_with(b"-");
+    let mut rest = if text.starts_with(b"-") || text.starts_with(b"+") {
+        &text[1..]
+    } else {
+        text
     };
     if rest == b"0" {
         return Ok(0);

@@ -60,7 +60,7 @@ fn condition(text: &str) -> Outcome<Condition> {
     let part = |at: usize| parts.get(at).map_or("", |part| part.as_str());
     let numbers = [3, 4, 5].map(|at| part(at).trim_start_matches('.'));
     let open = |number: &&str| matches!(*number, "" | "x" | "X" | "*");
-    let given = numbers.iter().position(|number| open(&number)).unwrap_or(3);
+    let given = numbers.iter().position(open).unwrap_or(3);
     let mut filled = ["0"; 3];
     filled[..given].copy_from_slice(&numbers[..given]);
     let plain = format!("{}{}", filled.join("."), part(6));

@@ -238,12 +238,12 @@ impl Writer {
                 '\u{2029}' => quoted.push_str("\\P"),
                 other if is_printable(other) => quoted.push(other),
                 other if other <= '\u{ff}' => {
-                    quoted.push_str(&format!("\\x{:02X}", u32::from(other)))
+                    quoted.extend([format!("\\x{:02X}", u32::from(other))]);
                 }
                 other if other <= '\u{ffff}' => {
-                    quoted.push_str(&format!("\\u{:04X}", u32::from(other)))
+                    quoted.extend([format!("\\u{:04X}", u32::from(other))]);
                 }
-                other => quoted.push_str(&format!("\\U{:08X}", u32::from(other))),
+                other => quoted.extend([format!("\\U{:08X}", u32::from(other))]),
             }
         }
         quoted.push('"');
@@ -253,7 +253,7 @@ impl Writer {
     fn literal(&mut self, text: &str) {
         let mut header = String::from("|");
         if text.starts_with(' ') || text.starts_with(is_break) {
-            header.push_str("2");
+            header.push('2');
         }
         let mut from_end = text.chars().rev();
         let (last, before) = (from_end.next(), from_end.next());
