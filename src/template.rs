@@ -55,10 +55,11 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// Some seconds at most, four times what a Secret can hold, and levels that fit a small stack.
+    /// Room for several passes over the largest Secret (1 MiB), memory in the tens of megabytes, and
+    /// levels that fit a thread's stack of 2 MiB.
     fn default() -> Self {
         Self {
-            work: 50_000_000,
+            work: 20_000_000,
             output: 4 << 20,
             depth: 400,
         }

@@ -50,7 +50,7 @@ impl<'a> Cursor<'a> {
     pub(super) fn skip(&mut self, count: usize) {
         let end = self.at + count;
         let passed = &self.text[self.at..end];
-        self.line += passed.iter().filter(|byte| **byte == b'\n').count();
+        self.line += newlines(passed);
         self.at = end;
     }
 
@@ -73,6 +73,15 @@ impl<'a> Cursor<'a> {
         let rest = self.rest();
         rest.windows(wanted.len()).position(|part| part == wanted)
     }
+}
+
+/// How many lines end in `text`.
+#[expect(
+    clippy::naive_bytecount,
+    reason = "templates are short; not worth a dependency"
+)]
+pub(super) fn newlines(text: &[u8]) -> usize {
+    text.iter().filter(|byte| **byte == b'\n').count()
 }
 
 /// Space inside of an action.

@@ -8,6 +8,7 @@ use std::fmt;
 
 use super::ast::{Branch, BranchKind, Call, Command, Node, Operand, Pipe, Tree};
 use super::budget;
+use super::cursor::newlines;
 use super::error::{Error, Outcome};
 use super::format::{printed, quoted};
 use super::value::Value;
@@ -109,7 +110,7 @@ impl<'t> Execution<'t> {
     fn error(&self, reason: impl fmt::Display) -> Error {
         let offset = self.place.offset();
         let before = &self.set.text[..offset.min(self.set.text.len())];
-        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+        let line = 1 + newlines(before);
         let newline = before.iter().rposition(|byte| *byte == b'\n');
         let column = offset - newline.map_or(0, |newline| newline + 1);
         Error::execute(
@@ -226,37 +227,39 @@ impl<'t> Execution<'t> {
                 }
             }
             Value::NoValue | Value::Nil => {}
-            _ => {
-                let made: Option<fn(i128) -> Value> = match value {
-                    Value::Int(_) => Some(|n| Value::Int(i64::try_from(n).unwrap_or(0))),
-                    Value::Int32(_) => Some(|n| Value::Int32(i32::try_from(n).unwrap_or(0))),
-                    Value::Int64(_) => Some(|n| Value::Int64(i64::try_from(n).unwrap_or(0))),
-                    Value::Uint8(_) => Some(|n| Value::Uint8(u8::try_from(n).unwrap_or(0))),
-                    Value::Uint64(_) => Some(|n| Value::Uint64(u64::try_from(n).unwrap_or(0))),
-                    _ => None,
-                };
-                let (Some(made), Some(count)) = (made, value.as_integer()) else {
-                    let kind = value.type_of();
-                    return self.fail(format!("range can't iterate over a value of type {kind}"));
-                };
-                if branch.pipe.variables.len() > 1 {
-                    let kind = value.type_of();
-                    return self.fail(format!(
-                        "can't use a value of type {kind} to iterate over more than one variable"
-                    ));
-                }
-                for number in 0..count {
-                    empty = false;
-                    if !self.iteration(branch, &Value::NoValue, &made(number))? {
-                        break;
-                    }
-                }
-            }
+            _ => empty = self.count(branch, value)?,
         }
         match &branch.otherwise {
             Some(otherwise) if empty => self.list(dot, otherwise),
             _ => Ok(Flow::Done),
         }
+    }
+
+    /// A range over an integer: from 0 to one below it. Whether there was no turn.
+    fn count(&mut self, branch: &'t Branch, value: &Value) -> Result<bool, Error> {
+        let kind = value.type_of();
+        let made: Option<fn(i128) -> Value> = match value {
+            Value::Int(_) => Some(|n| Value::Int(i64::try_from(n).unwrap_or(0))),
+            Value::Int32(_) => Some(|n| Value::Int32(i32::try_from(n).unwrap_or(0))),
+            Value::Int64(_) => Some(|n| Value::Int64(i64::try_from(n).unwrap_or(0))),
+            Value::Uint8(_) => Some(|n| Value::Uint8(u8::try_from(n).unwrap_or(0))),
+            Value::Uint64(_) => Some(|n| Value::Uint64(u64::try_from(n).unwrap_or(0))),
+            _ => None,
+        };
+        let (Some(made), Some(count)) = (made, value.as_integer()) else {
+            return self.fail(format!("range can't iterate over a value of type {kind}"));
+        };
+        if branch.pipe.variables.len() > 1 {
+            return self.fail(format!(
+                "can't use a value of type {kind} to iterate over more than one variable"
+            ));
+        }
+        for number in 0..count {
+            if !self.iteration(branch, &Value::NoValue, &made(number))? {
+                break;
+            }
+        }
+        Ok(count <= 0)
     }
 
     /// One turn of a range; whether there may be another.
@@ -309,9 +312,8 @@ impl<'t> Execution<'t> {
             Some(pipe) => self.pipe(dot, pipe)?,
             None => Value::NoValue,
         };
-        let _level = match budget::descend() {
-            Ok(level) => level,
-            Err(_) => return self.fail("exceeded maximum template depth"),
+        let Ok(_level) = budget::descend() else {
+            return self.fail("exceeded maximum template depth");
         };
         let variables = std::mem::replace(&mut self.variables, vec![("$", dot.clone())]);
         let outer = (

@@ -106,11 +106,12 @@ impl Flags {
             if i == 0 || self.space {
                 shown.push_str(prefix);
             }
-            shown.push_str(&if upper {
+            let digits = if upper {
                 format!("{byte:02X}")
             } else {
                 format!("{byte:02x}")
-            });
+            };
+            shown.push_str(&digits);
         }
         self.pad(out, shown.as_bytes())
     }
