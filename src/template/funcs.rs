@@ -29,9 +29,24 @@
 //! - A type with methods (`time.Time`) implements [`super::value::Object`]; each method is a `Function`
 //!   whose body gets the receiver as first argument.
 
+mod certificates;
+mod chain;
 mod collections;
 mod comparison;
+mod dates;
+mod digests;
+mod jwk;
+mod keys;
+mod pem;
+mod pkcs12;
 mod printing;
+mod random;
+mod regexes;
+#[cfg(test)]
+mod samples;
+mod urls;
+mod versions;
+mod yaml;
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -46,6 +61,17 @@ static FAMILIES: &[&[Function]] = &[
     comparison::FUNCTIONS,
     collections::FUNCTIONS,
     printing::FUNCTIONS,
+    certificates::FUNCTIONS,
+    dates::FUNCTIONS,
+    digests::FUNCTIONS,
+    jwk::FUNCTIONS,
+    pem::FUNCTIONS,
+    pkcs12::FUNCTIONS,
+    random::FUNCTIONS,
+    regexes::FUNCTIONS,
+    urls::FUNCTIONS,
+    versions::FUNCTIONS,
+    yaml::FUNCTIONS,
 ];
 
 /// A function or a method, with the signature that its arguments are checked against.
