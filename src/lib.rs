@@ -43,3 +43,4 @@ pub mod providers;
 pub mod runtime;
 pub mod secret;
 pub mod telemetry;
+pub mod template;
