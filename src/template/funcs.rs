@@ -31,6 +31,7 @@
 
 mod collections;
 mod comparison;
+mod printing;
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -40,7 +41,11 @@ use super::error::Outcome;
 use super::value::{Type, Value};
 
 /// Every family; the first that has a name wins, so that sprig's `slice` comes before Go's.
-static FAMILIES: &[&[Function]] = &[comparison::FUNCTIONS, collections::FUNCTIONS];
+static FAMILIES: &[&[Function]] = &[
+    comparison::FUNCTIONS,
+    collections::FUNCTIONS,
+    printing::FUNCTIONS,
+];
 
 /// A function or a method, with the signature that its arguments are checked against.
 pub struct Function {

@@ -179,6 +179,14 @@ impl Value {
         }
     }
 
+    /// What `{{ . }}` prints: Go's `%v`, except that no value prints as `<no value>`.
+    ///
+    /// # Errors
+    /// When the value is nested too deeply or printing it is too much work.
+    pub fn print(&self) -> super::error::Outcome<Vec<u8>> {
+        super::format::printed(self)
+    }
+
     /// The value that JSON stands for, as Go's decoder gives it to an `interface {}`: every number a
     /// `float64`, every object a `map[string]interface {}`.
     #[must_use]

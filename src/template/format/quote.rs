@@ -70,7 +70,7 @@ fn escape(out: &mut String, character: char, mark: char, ascii: bool) {
 }
 
 /// Go's `unicode.IsPrint`: letters, marks, numbers, punctuation, symbols, and the ASCII space.
-pub(super) fn is_printable(character: char) -> bool {
+pub(crate) fn is_printable(character: char) -> bool {
     static PRINTABLE: LazyLock<Regex> =
         LazyLock::new(|| Regex::new(r"^[\p{L}\p{M}\p{N}\p{P}\p{S}]$").expect("must be a pattern"));
     if character.is_ascii() {
