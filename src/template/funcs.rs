@@ -29,8 +29,25 @@
 //! - A type with methods (`time.Time`) implements [`super::value::Object`]; each method is a `Function`
 //!   whose body gets the receiver as first argument.
 
+mod case;
+mod cast;
 mod collections;
 mod comparison;
+mod decimal;
+mod defaults;
+mod dicts;
+mod encoding;
+mod json;
+mod layout;
+mod lists;
+mod math;
+mod merging;
+mod paths;
+mod reflection;
+mod runes;
+mod sequences;
+mod splitting;
+mod strings;
 mod printing;
 
 use std::collections::HashMap;
@@ -42,6 +59,20 @@ use super::value::{Type, Value};
 
 /// Every family; the first that has a name wins, so that sprig's `slice` comes before Go's.
 static FAMILIES: &[&[Function]] = &[
+    case::FUNCTIONS,
+    cast::FUNCTIONS,
+    defaults::FUNCTIONS,
+    dicts::FUNCTIONS,
+    encoding::FUNCTIONS,
+    json::FUNCTIONS,
+    layout::FUNCTIONS,
+    lists::FUNCTIONS,
+    math::FUNCTIONS,
+    paths::FUNCTIONS,
+    reflection::FUNCTIONS,
+    sequences::FUNCTIONS,
+    splitting::FUNCTIONS,
+    strings::FUNCTIONS,
     comparison::FUNCTIONS,
     collections::FUNCTIONS,
     printing::FUNCTIONS,
