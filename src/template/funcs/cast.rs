@@ -60,14 +60,15 @@ pub(super) fn to_int(value: &Value) -> i64 {
 
 /// The low 64 bits, as Go converts integers.
 fn wrapped(number: i128) -> i64 {
-    let [low, _] = [number as u64, 0];
-    low.cast_signed()
+    let mask = i128::from(u64::MAX);
+    u64::try_from(number & mask).unwrap_or(0).cast_signed()
 }
 
 /// As Go converts on amd64: what does not fit is the least integer.
+#[expect(clippy::cast_possible_truncation, reason = "the range is checked, the fraction is cut off")]
 fn truncated(value: f64) -> i64 {
     const LIMIT: f64 = 9_223_372_036_854_775_808.0;
-    if value >= -LIMIT && value < LIMIT {
+    if (-LIMIT..LIMIT).contains(&value) {
         value as i64
     } else {
         i64::MIN
@@ -75,6 +76,7 @@ fn truncated(value: f64) -> i64 {
 }
 
 /// The float of anything.
+#[expect(clippy::cast_precision_loss, reason = "Go rounds likewise")]
 pub(super) fn to_float(value: &Value) -> f64 {
     match value {
         Value::Bool(value) => f64::from(u8::from(*value)),
@@ -165,6 +167,7 @@ fn parse_float(text: &str) -> Option<f64> {
 }
 
 /// A hexadecimal float without its prefix; the exponent is required.
+#[expect(clippy::cast_precision_loss, reason = "rounding is what reading a float is")]
 fn hexadecimal(text: &str) -> Option<f64> {
     let (mantissa, exponent) = text.split_once('p')?;
     let mut exponent: i32 = exponent.parse().ok()?;

@@ -99,7 +99,7 @@ impl Writer {
             let text = super::cast::to_text(&Value::List(list.clone()))?;
             return self.string(super::encoding::base64(text.as_bytes()).as_bytes());
         }
-        self.elements(*b"[]", list.items(), |writer, item| writer.value(item))
+        self.elements(*b"[]", list.items(), Self::value)
     }
 
     fn elements<T>(

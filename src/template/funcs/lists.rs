@@ -179,6 +179,7 @@ fn slice(args: &[Value]) -> Outcome {
 }
 
 /// Counts in floats, as the library does, which decides what sizes below 1 give.
+#[expect(clippy::cast_precision_loss, reason = "no list is that long")]
 fn chunk(args: &[Value]) -> Outcome {
     let list = wanted(&args[1], "Cannot chunk type")?;
     let (size, length) = (args[0].int(), list.len());

@@ -41,6 +41,7 @@ pub(super) static FUNCTIONS: &[Function] = &[
     Function::new("divf", &[A], |args| decimal(args, Operation::Divide)).and_more(A),
 ];
 
+#[expect(clippy::unnecessary_wraps, reason = "so that the table's lines stay short")]
 fn folded(start: i64, args: &[Value], operation: fn(i64, i64) -> i64) -> Outcome {
     let numbers = args.iter().map(to_int);
     Ok(Value::Int64(numbers.fold(start, operation)))
@@ -76,6 +77,7 @@ fn extreme(args: &[Value], limit: f64) -> f64 {
 }
 
 /// Rounds up from the fraction that the third argument tells, by default a half; all else down.
+#[expect(clippy::unnecessary_wraps, reason = "the table wants an outcome")]
 fn round(args: &[Value]) -> Outcome {
     let threshold = args.get(2).map_or(0.5, to_float);
     let power = power_of_ten(args[1].int());
