@@ -3,6 +3,7 @@
 mod esc;
 mod generate;
 mod run;
+mod template;
 
 use std::process::ExitCode;
 
@@ -24,6 +25,8 @@ enum Command {
     Esc(Box<esc::Args>),
     /// Writes the manifests that are made from code
     Generate(generate::Args),
+    /// Renders a template over JSON data, as an ExternalSecret would
+    Template(template::Args),
 }
 
 /// Reads the command line and runs the command; the exit code is 0 on success, 1 on failure and 2 when
@@ -40,6 +43,7 @@ pub fn main() -> ExitCode {
             Command::Run(args) => run::run(*args).await,
             Command::Esc(args) => esc::run(*args).await,
             Command::Generate(args) => generate::run(&args),
+            Command::Template(args) => template::run(&args),
         }
     });
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));

@@ -18,6 +18,7 @@
 //! |---|---|
 //! | [`secret`] | bytes that are wiped and cannot be printed |
 //! | [`api`] | the kinds as on the wire, and their CRDs |
+//! | [`template`] | Go's template language: bytes in, bytes out, bounded |
 //! | [`telemetry`] | logs and metrics, and every metric name |
 //! | [`model`] | checked domain types; the controller's and the webhook's only parser |
 //! | [`http`] | outbound HTTP with timeouts and trust settings |

@@ -3,13 +3,14 @@
 //! The account belongs to the thread, because values and functions that have no other way to reach the
 //! execution must pay into it too: [`spend`] before work that a template can multiply (a byte produced,
 //! an element visited, each one unit), [`descend`] in every function that follows a value into itself.
-//! Outside of an execution the account is generous, so that functions can be tested alone.
+//! Outside of an execution nothing is used up; only a single piece of work that is absurd is refused, so
+//! that data can be built and functions be tested alone.
 
 use std::cell::Cell;
 
 use super::error::Outcome;
 
-/// Units of work outside of an execution.
+/// Units that one piece of work may cost outside of an execution.
 const OUTSIDE_WORK: u64 = 100_000_000;
 /// Levels that one walk may go down outside of an execution.
 const OUTSIDE_DEPTH: u32 = 400;
@@ -18,6 +19,7 @@ thread_local! {
     static ACCOUNT: Cell<Account> = const {
         Cell::new(Account {
             work: OUTSIDE_WORK,
+            metered: false,
             depth: OUTSIDE_DEPTH,
         })
     };
@@ -26,6 +28,8 @@ thread_local! {
 #[derive(Clone, Copy)]
 struct Account {
     work: u64,
+    /// Whether an execution is going on, so that work is used up.
+    metered: bool,
     depth: u32,
 }
 
@@ -38,14 +42,22 @@ pub fn spend(units: usize) -> Outcome<()> {
     ACCOUNT.with(|cell| {
         let mut account = cell.get();
         let Some(left) = account.work.checked_sub(units) else {
-            account.work = 0;
+            account.work = if account.metered { 0 } else { account.work };
             cell.set(account);
             return Err("the template does more work than is allowed".to_owned());
         };
-        account.work = left;
-        cell.set(account);
+        if account.metered {
+            account.work = left;
+            cell.set(account);
+        }
         Ok(())
     })
+}
+
+/// Pays for `units` of work that cannot be refused any more; if the account does not have them, the next
+/// [`spend`] fails.
+pub(super) fn charge(units: usize) {
+    drop(spend(units));
 }
 
 /// Goes one level down; the level is given back when the guard is dropped.
@@ -83,7 +95,13 @@ pub(super) struct Opened(Account);
 
 /// Opens an account of `work` units and `depth` levels for the execution that begins.
 pub(super) fn open(work: u64, depth: u32) -> Opened {
-    Opened(ACCOUNT.with(|cell| cell.replace(Account { work, depth })))
+    Opened(ACCOUNT.with(|cell| {
+        cell.replace(Account {
+            work,
+            metered: true,
+            depth,
+        })
+    }))
 }
 
 impl Drop for Opened {
@@ -105,6 +123,15 @@ mod tests {
             spend(1).unwrap_err(),
             "the template does more work than is allowed"
         );
+    }
+
+    #[test]
+    fn nothing_is_used_up_outside_of_an_execution() {
+        for _ in 0..10 {
+            spend(60_000_000).unwrap();
+        }
+        assert!(spend(usize::MAX).is_err());
+        spend(1).unwrap();
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! To add a function, write it in the file of its family below `funcs/` and add one line to that file's
 //! `FUNCTIONS`:
 //!
-//! ```ignore
+//! ```text
 //! pub(super) static FUNCTIONS: &[Function] = &[
 //!     Function::new("upper", &[Type::String], upper),
 //!     Function::new("join", &[Type::String, Type::Any], join),
@@ -15,14 +15,14 @@
 //! fn now(environment: &Environment<'_>, args: &[Value]) -> Outcome { … }
 //! ```
 //!
-//! A new family is one line in [`FAMILIES`]. Rules for a body:
+//! A new family is one line in `FAMILIES`. Rules for a body:
 //!
 //! - The table is the signature: the execution has checked number and types of the arguments, with Go's
 //!   texts, before the body runs. For `Type::String` use [`Value::bytes`], for `Type::Int` and
 //!   `Type::Int64` [`Value::int`]. An argument of `Type::Any` is never [`Value::NoValue`].
 //! - `Err` holds what Go's function returns as error (or panics with); the execution puts
 //!   `error calling NAME: ` before it.
-//! - What may grow beyond its arguments pays first: `budget::spend(bytes or elements)?`. What follows a
+//! - What may grow beyond its arguments pays first: `budget::spend(bytes, or 16 an element)?`. What follows a
 //!   value into itself takes `let _level = budget::descend()?` at each level.
 //! - Go's result type decides the variant: `int` is [`Value::Int`], `int64` is [`Value::Int64`],
 //!   `[]string` is [`super::value::List::strings`], `[]interface{}` is [`super::value::List::new`].
@@ -56,6 +56,7 @@ use std::sync::LazyLock;
 use super::Environment;
 use super::error::Outcome;
 use super::value::{Type, Value};
+pub(super) use collections::zero;
 
 /// Every family; the first that has a name wins, so that sprig's `slice` comes before Go's.
 static FAMILIES: &[&[Function]] = &[

@@ -13,3 +13,4 @@ mod provider_fake;
 mod provider_kubernetes;
 #[cfg(all(test, feature = "provider-pulumi"))]
 mod provider_pulumi;
+mod template_cli;

@@ -106,11 +106,12 @@ impl Flags {
             if i == 0 || self.space {
                 shown.push_str(prefix);
             }
-            shown.push_str(&if upper {
+            let digits = if upper {
                 format!("{byte:02X}")
             } else {
                 format!("{byte:02x}")
-            });
+            };
+            shown.push_str(&digits);
         }
         self.pad(out, shown.as_bytes())
     }
@@ -143,6 +144,7 @@ impl Flags {
         budget::spend(least)?;
         digits.insert_str(0, &"0".repeat(least.saturating_sub(digits.len())));
         let prefix = match (self.sharp, base, letter) {
+            (true, 8, 'O') if !digits.starts_with('0') => "0o0",
             (_, 8, 'O') => "0o",
             (true, 2, _) => "0b",
             (true, 8, _) if !digits.starts_with('0') => "0",

@@ -121,11 +121,7 @@ fn general(value: f64, precision: Option<usize>) -> String {
         }
         Some(digits) => digits,
     };
-    let exponent = if decimal.digits.is_empty() {
-        0
-    } else {
-        decimal.point - 1
-    };
+    let exponent = decimal.point - 1;
     let threshold = i32::try_from(threshold).unwrap_or(i32::MAX);
     if exponent < -4 || exponent >= threshold {
         return scientific_digits(&decimal, count.saturating_sub(1));

@@ -25,12 +25,11 @@ impl Printer {
     pub(super) fn argument(&mut self, value: &Value, verb: char) -> Outcome<()> {
         match (value, verb) {
             (Value::Nil | Value::NoValue, 'T' | 'v') => self.flags.pad(&mut self.out, b"<nil>"),
-            (Value::Nil | Value::NoValue, _) => self.bad_verb(value, verb),
-            (_, 'T') => {
+            (_, 'T') if !value.is_nil() => {
                 let name = value.type_of().to_string();
                 self.flags.string(&mut self.out, name.as_bytes())
             }
-            (_, 'p') => self.bad_verb(value, verb),
+            (_, 'p') | (Value::Nil | Value::NoValue, _) => self.bad_verb(value, verb),
             _ => self.value(value, verb, 0),
         }
     }

@@ -36,7 +36,8 @@ fn quote(bytes: &[u8], mark: u8, ascii: bool) -> String {
             escape(&mut out, character, char::from(mark), ascii);
         }
         for byte in chunk.invalid() {
-            out.push_str(&format!("\\x{byte:02x}"));
+            let escaped = format!("\\x{byte:02x}");
+            out.push_str(&escaped);
         }
     }
     out.push(char::from(mark));

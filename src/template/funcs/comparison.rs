@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use super::{Body, Function};
 use crate::template::error::Outcome;
-use crate::template::value::{Type, Value};
+use crate::template::value::{List, Type, Value};
 
 pub(super) static FUNCTIONS: &[Function] = &[
     Function::of("and", &[Type::Reflect], Body::And).and_more(Type::Reflect),
@@ -49,6 +49,7 @@ fn basic(value: &Value) -> Option<Basic<'_>> {
     })
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the table's signature")]
 fn not(args: &[Value]) -> Outcome {
     Ok(Value::Bool(!args[0].truth()))
 }
@@ -109,7 +110,7 @@ fn equal_composite(left: &Value, right: &Value) -> Outcome<bool> {
 
 /// Go's nil: no value, a nil, and slices that were never made.
 fn is_nil(value: &Value) -> bool {
-    value.is_nil() || value.as_list().is_some_and(|list| list.is_nil())
+    value.is_nil() || value.as_list().is_some_and(List::is_nil)
 }
 
 fn incompatible(left: &Value, right: &Value) -> String {

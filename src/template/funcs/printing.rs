@@ -31,8 +31,13 @@ fn println(args: &[Value]) -> Outcome {
 fn text(args: &[Value]) -> Outcome<Vec<u8>> {
     let text = match args {
         [Value::String(text)] => text.as_bytes().to_vec(),
-        [Value::Nil] => b"<no value>".to_vec(),
-        _ => sprint(args)?,
+        _ => {
+            let shown = |value: &Value| match value {
+                Value::Nil => "<no value>".into(),
+                other => other.clone(),
+            };
+            sprint(&args.iter().map(shown).collect::<Vec<_>>())?
+        }
     };
     budget::spend(text.len())?;
     Ok(text)

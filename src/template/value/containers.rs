@@ -11,6 +11,9 @@ use super::{Type, Value};
 use crate::template::budget;
 use crate::template::error::Outcome;
 
+/// What an element of a container costs in units of work: it takes about twice as many bytes.
+const ELEMENT_COST: usize = 16;
+
 /// A Go string: any bytes, cheap to copy, wiped when the last copy is dropped.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Text(Rc<Wiped>);
@@ -108,6 +111,7 @@ impl List {
     /// A slice whose element type is `element`, which every item must have.
     #[must_use]
     pub fn of(element: Type, items: Vec<Value>) -> Self {
+        budget::charge(items.len().saturating_mul(ELEMENT_COST));
         Self {
             element,
             items: Some(Rc::new(Items(items))),
@@ -231,7 +235,7 @@ impl Map {
     /// When the map would then contain itself, which nothing could print, or the work for finding that
     /// out is not allowed.
     pub fn insert(&self, key: impl Into<Text>, value: Value) -> Outcome<()> {
-        budget::spend(1)?;
+        budget::spend(ELEMENT_COST)?;
         if reaches(&value, self)? {
             return Err("a map cannot contain itself".to_owned());
         }
