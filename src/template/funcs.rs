@@ -31,24 +31,39 @@
 
 mod case;
 mod cast;
+mod certificates;
+mod chain;
 mod collections;
 mod comparison;
+mod dates;
 mod decimal;
 mod defaults;
 mod dicts;
+mod digests;
 mod encoding;
 mod json;
+mod jwk;
+mod keys;
 mod layout;
 mod lists;
 mod math;
 mod merging;
 mod paths;
+mod pem;
+mod pkcs12;
+mod printing;
+mod random;
 mod reflection;
+mod regexes;
 mod runes;
 mod sequences;
 mod splitting;
 mod strings;
-mod printing;
+#[cfg(test)]
+mod samples;
+mod urls;
+mod versions;
+mod yaml;
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -77,6 +92,17 @@ static FAMILIES: &[&[Function]] = &[
     comparison::FUNCTIONS,
     collections::FUNCTIONS,
     printing::FUNCTIONS,
+    certificates::FUNCTIONS,
+    dates::FUNCTIONS,
+    digests::FUNCTIONS,
+    jwk::FUNCTIONS,
+    pem::FUNCTIONS,
+    pkcs12::FUNCTIONS,
+    random::FUNCTIONS,
+    regexes::FUNCTIONS,
+    urls::FUNCTIONS,
+    versions::FUNCTIONS,
+    yaml::FUNCTIONS,
 ];
 
 /// A function or a method, with the signature that its arguments are checked against.
