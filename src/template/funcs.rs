@@ -29,19 +29,36 @@
 //! - A type with methods (`time.Time`) implements [`super::value::Object`]; each method is a `Function`
 //!   whose body gets the receiver as first argument.
 
+mod case;
+mod cast;
 mod certificates;
 mod chain;
 mod collections;
 mod comparison;
 mod dates;
+mod decimal;
+mod defaults;
+mod dicts;
 mod digests;
+mod encoding;
+mod json;
 mod jwk;
 mod keys;
+mod layout;
+mod lists;
+mod math;
+mod merging;
+mod paths;
 mod pem;
 mod pkcs12;
 mod printing;
 mod random;
+mod reflection;
 mod regexes;
+mod runes;
+mod sequences;
+mod splitting;
+mod strings;
 #[cfg(test)]
 mod samples;
 mod urls;
@@ -58,6 +75,20 @@ pub(super) use collections::zero;
 
 /// Every family; the first that has a name wins, so that sprig's `slice` comes before Go's.
 static FAMILIES: &[&[Function]] = &[
+    case::FUNCTIONS,
+    cast::FUNCTIONS,
+    defaults::FUNCTIONS,
+    dicts::FUNCTIONS,
+    encoding::FUNCTIONS,
+    json::FUNCTIONS,
+    layout::FUNCTIONS,
+    lists::FUNCTIONS,
+    math::FUNCTIONS,
+    paths::FUNCTIONS,
+    reflection::FUNCTIONS,
+    sequences::FUNCTIONS,
+    splitting::FUNCTIONS,
+    strings::FUNCTIONS,
     comparison::FUNCTIONS,
     collections::FUNCTIONS,
     printing::FUNCTIONS,

@@ -31,6 +31,12 @@ pub trait Object: Any {
         true
     }
 
+    /// The plain value that JSON and YAML show in its place.
+    fn encoded(&self) -> Value {
+        self.underlying()
+            .unwrap_or_else(|| self.display().into())
+    }
+
     /// The exported field of that name.
     fn field(&self, _name: &str) -> Option<Value> {
         None
