@@ -24,8 +24,13 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let mut stale = Vec::new();
     let files = args.chart.join("files");
     let manifests = manifests().into_iter().flat_map(|(path, text)| {
+        let is_installed = path
+            .extension()
+            .is_some_and(|extension| extension == "yaml");
         let in_chart = (files.join(&path), for_chart(&path, &text));
-        [(args.dir.join(path), text), in_chart]
+        [(args.dir.join(path), text)]
+            .into_iter()
+            .chain(is_installed.then_some(in_chart))
     });
     for (path, text) in manifests {
         if std::fs::read_to_string(&path).is_ok_and(|present| present == text) {

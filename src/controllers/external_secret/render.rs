@@ -19,7 +19,7 @@ use crate::template::{Environment, Options, Value};
 struct Text {
     /// Key it stands under; also its name in error texts.
     key: String,
-    text: SecretBytes,
+    body: SecretBytes,
     /// Whether its output is a YAML map instead of the value of its key.
     makes_map: bool,
 }
@@ -68,7 +68,7 @@ async fn read(context: &Context, namespace: &str, origin: &Origin) -> Result<Vec
     match origin {
         Origin::Literal(text) => Ok(vec![Text {
             key: "literal".to_owned(),
-            text: SecretBytes::from(text.as_str()),
+            body: SecretBytes::from(text.as_str()),
             makes_map: true,
         }]),
         Origin::ConfigMap(keys) => {
@@ -97,7 +97,7 @@ fn pick(keys: &Keys, kind: &str, values: Option<SecretMap>) -> Result<Vec<Text>,
         let text = text.ok_or_else(|| format!("error in {kind} {name}: missing key {key}"))?;
         Ok(Text {
             key: key.clone(),
-            text: text.duplicate(),
+            body: text.duplicate(),
             makes_map: *makes_map,
         })
     });
@@ -117,7 +117,7 @@ fn render(
     for (source, texts) in template.sources.iter().zip(texts) {
         for text in texts {
             let at = |why: String| format!("{}: {why}", source.field);
-            let output = engine.render(&text.key, text.text.expose()).map_err(at)?;
+            let output = engine.render(&text.key, text.body.expose()).map_err(at)?;
             let values = if text.makes_map {
                 map(&output).map_err(|why| at(format!("key {}: {why}", text.key)))?
             } else {
@@ -271,7 +271,7 @@ mod tests {
     fn literal(text: &str) -> Vec<Text> {
         vec![Text {
             key: "literal".to_owned(),
-            text: SecretBytes::from(text),
+            body: SecretBytes::from(text),
             makes_map: true,
         }]
     }

@@ -1,5 +1,10 @@
 //! sprig's functions on slash-separated paths; those of the operating system are the same on Linux.
 
+#![expect(
+    clippy::unnecessary_wraps,
+    reason = "the table wants every body to have one type"
+)]
+
 use super::Function;
 use crate::template::error::Outcome;
 use crate::template::value::{Type, Value};

@@ -1,5 +1,10 @@
 //! sprig's functions on whole strings: trimming, cutting, searching, replacing.
 
+#![expect(
+    clippy::unnecessary_wraps,
+    reason = "the table wants every body to have one type"
+)]
+
 use super::Function;
 use super::runes::{exploded, lower, mapped, trimmed, upper};
 use crate::template::budget;
