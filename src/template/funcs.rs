@@ -56,11 +56,11 @@ mod random;
 mod reflection;
 mod regexes;
 mod runes;
+#[cfg(test)]
+mod samples;
 mod sequences;
 mod splitting;
 mod strings;
-#[cfg(test)]
-mod samples;
 mod urls;
 mod versions;
 mod yaml;

@@ -14,3 +14,5 @@ mod provider_kubernetes;
 #[cfg(all(test, feature = "provider-pulumi"))]
 mod provider_pulumi;
 mod template_cli;
+#[cfg(test)]
+mod template_vectors;

@@ -2,8 +2,8 @@
 
 use super::Function;
 use super::runes::{
-    is_digit, is_letter, is_lower, is_number, is_punctuation, is_title, is_upper, lower, mapped, runes,
-    title, upper,
+    is_digit, is_letter, is_lower, is_number, is_punctuation, is_title, is_upper, lower, mapped,
+    runes, title, upper,
 };
 use crate::template::value::Type;
 
@@ -13,10 +13,20 @@ pub(super) static FUNCTIONS: &[Function] = &[
     Function::new("title", &[S], |args| Ok(titled(args[0].bytes()).into())),
     Function::new("untitle", &[S], |args| Ok(untitled(args[0].bytes()).into())),
     Function::new("swapcase", &[S], |args| Ok(swapped(args[0].bytes()).into())),
-    Function::new("initials", &[S], |args| Ok(initials(args[0].bytes()).into())),
-    Function::new("snakecase", &[S], |args| Ok(joined(args[0].bytes(), '_').into())),
-    Function::new("kebabcase", &[S], |args| Ok(joined(args[0].bytes(), '-').into())),
-    Function::new("camelcase", &[S], |args| Ok(pascal(&runes(args[0].bytes())).into())),
+    Function::new(
+        "initials",
+        &[S],
+        |args| Ok(initials(args[0].bytes()).into()),
+    ),
+    Function::new("snakecase", &[S], |args| {
+        Ok(joined(args[0].bytes(), '_').into())
+    }),
+    Function::new("kebabcase", &[S], |args| {
+        Ok(joined(args[0].bytes(), '-').into())
+    }),
+    Function::new("camelcase", &[S], |args| {
+        Ok(pascal(&runes(args[0].bytes())).into())
+    }),
 ];
 
 fn titled(text: &[u8]) -> Vec<u8> {
@@ -43,7 +53,11 @@ fn untitled(text: &[u8]) -> Vec<u8> {
             starts = true;
             return c;
         }
-        if std::mem::take(&mut starts) { lower(c) } else { c }
+        if std::mem::take(&mut starts) {
+            lower(c)
+        } else {
+            c
+        }
     })
 }
 
@@ -97,7 +111,8 @@ fn is_connector(c: char) -> bool {
 
 /// A letter of an alphabet, as Chinese characters are not.
 fn is_alphabet(c: char) -> bool {
-    let is_chinese = matches!(c, '\u{3400}'..='\u{4d85}' | '\u{4e00}'..='\u{9fcc}' | '\u{20000}'..='\u{2b81d}');
+    let is_chinese =
+        matches!(c, '\u{3400}'..='\u{4d85}' | '\u{4e00}'..='\u{9fcc}' | '\u{20000}'..='\u{2b81d}');
     is_letter(c) && !is_chinese
 }
 
@@ -157,7 +172,10 @@ impl Joiner {
     }
 
     /// Pushes words as long as they are numbers or small letters.
-    fn push_small<'a>(&mut self, mut next: (Word, &'a [char], &'a [char])) -> (Word, &'a [char], &'a [char]) {
+    fn push_small<'a>(
+        &mut self,
+        mut next: (Word, &'a [char], &'a [char]),
+    ) -> (Word, &'a [char], &'a [char]) {
         while matches!(next.0, Word::Alphabet | Word::Number) {
             self.push(next.0, next.1);
             next = next_word(next.2);
@@ -172,7 +190,10 @@ impl Joiner {
     }
 
     /// What follows a word of letters: a number belongs to it, unless small letters come after that.
-    fn after_letters<'a>(&mut self, next: (Word, &'a [char], &'a [char])) -> (Word, &'a [char], &'a [char]) {
+    fn after_letters<'a>(
+        &mut self,
+        next: (Word, &'a [char], &'a [char]),
+    ) -> (Word, &'a [char], &'a [char]) {
         let (word, text, rest) = next;
         if word != Word::Number {
             self.separate_before(word);

@@ -10,12 +10,18 @@ pub(super) static FUNCTIONS: &[Function] = &[
     Function::new("int64", &[Type::Any], |args| {
         Ok(Value::Int64(to_int(&args[0])))
     }),
-    Function::new("float64", &[Type::Any], |args| Ok(to_float(&args[0]).into())),
+    Function::new(
+        "float64",
+        &[Type::Any],
+        |args| Ok(to_float(&args[0]).into()),
+    ),
     Function::new("atoi", &[Type::String], |args| {
         Ok(Value::Int(atoi(&String::from_utf8_lossy(args[0].bytes()))))
     }),
     Function::new("toDecimal", &[Type::Any], to_decimal),
-    Function::new("toString", &[Type::Any], |args| Ok(to_text(&args[0])?.into())),
+    Function::new("toString", &[Type::Any], |args| {
+        Ok(to_text(&args[0])?.into())
+    }),
     Function::new("toStrings", &[Type::Any], |args| {
         Ok(List::strings(to_texts(&args[0])?).into())
     }),
@@ -27,7 +33,10 @@ pub(super) fn to_text(value: &Value) -> Outcome<Text> {
         && list.element() == Type::Uint8
     {
         let bytes = list.items().iter().filter_map(Value::as_integer);
-        return Ok(bytes.map(|byte| byte.to_le_bytes()[0]).collect::<Vec<_>>().into());
+        return Ok(bytes
+            .map(|byte| byte.to_le_bytes()[0])
+            .collect::<Vec<_>>()
+            .into());
     }
     match value {
         Value::String(text) => Ok(text.clone()),
@@ -65,7 +74,10 @@ fn wrapped(number: i128) -> i64 {
 }
 
 /// As Go converts on amd64: what does not fit is the least integer.
-#[expect(clippy::cast_possible_truncation, reason = "the range is checked, the fraction is cut off")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the range is checked, the fraction is cut off"
+)]
 fn truncated(value: f64) -> i64 {
     const LIMIT: f64 = 9_223_372_036_854_775_808.0;
     if (-LIMIT..LIMIT).contains(&value) {
@@ -147,7 +159,11 @@ fn atoi(text: &str) -> i64 {
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return 0;
     }
-    let limit = if text.starts_with('-') { i64::MIN } else { i64::MAX };
+    let limit = if text.starts_with('-') {
+        i64::MIN
+    } else {
+        i64::MAX
+    };
     parse_int(text, 10).unwrap_or(limit)
 }
 
@@ -157,17 +173,33 @@ fn parse_float(text: &str) -> Option<f64> {
     if unsigned.eq_ignore_ascii_case("nan") {
         return (unsigned.len() == text.len()).then_some(f64::NAN);
     }
-    if unsigned.get(..2).is_some_and(|prefix| prefix.eq_ignore_ascii_case("0x")) {
+    if unsigned
+        .get(..2)
+        .is_some_and(|prefix| prefix.eq_ignore_ascii_case("0x"))
+    {
         let value = hexadecimal(&prefixed(unsigned)?.1.to_ascii_lowercase())?;
         return Some(if text.starts_with('-') { -value } else { value });
     }
-    let value: f64 = text.parse().ok()?;
+    let value: f64 = without_underscores(text)?.parse().ok()?;
     let is_word = unsigned.starts_with(['i', 'I']);
     (is_word || value.is_finite()).then_some(value)
 }
 
+/// The text without its underscores, each of which must stand between digits.
+fn without_underscores(text: &str) -> Option<String> {
+    let parts: Vec<&str> = text.split('_').collect();
+    let is_digit = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_digit);
+    let between_digits = parts
+        .windows(2)
+        .all(|pair| is_digit(pair[0].as_bytes().last()) && is_digit(pair[1].as_bytes().first()));
+    between_digits.then(|| parts.concat())
+}
+
 /// A hexadecimal float without its prefix; the exponent is required.
-#[expect(clippy::cast_precision_loss, reason = "rounding is what reading a float is")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "rounding is what reading a float is"
+)]
 fn hexadecimal(text: &str) -> Option<f64> {
     let (mantissa, exponent) = text.split_once('p')?;
     let mut exponent: i32 = exponent.parse().ok()?;
@@ -230,6 +262,7 @@ mod tests {
         assert_eq!(parse_float("1e400"), None);
         assert_eq!(parse_float("-Inf"), Some(f64::NEG_INFINITY));
         assert!(parse_float("NaN").is_some_and(f64::is_nan) && parse_float("+NaN").is_none());
-        assert_eq!(to_float(&"1_0".into()).to_bits(), 0);
+        assert_eq!(parse_float("1_0"), Some(10.0));
+        assert_eq!(to_float(&"1__0".into()).to_bits(), 0);
     }
 }

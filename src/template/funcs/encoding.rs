@@ -16,12 +16,16 @@ pub(super) static FUNCTIONS: &[Function] = &[
         budget::spend(args[0].bytes().len())?;
         Ok(base64(args[0].bytes()).into())
     }),
-    Function::new("b64dec", &[S], |args| decoded(decode_base64(args[0].bytes()))),
+    Function::new("b64dec", &[S], |args| {
+        decoded(decode_base64(args[0].bytes()))
+    }),
     Function::new("b32enc", &[S], |args| {
         budget::spend(args[0].bytes().len())?;
         Ok(data_encoding::BASE32.encode(args[0].bytes()).into())
     }),
-    Function::new("b32dec", &[S], |args| decoded(decode_base32(args[0].bytes()))),
+    Function::new("b32dec", &[S], |args| {
+        decoded(decode_base32(args[0].bytes()))
+    }),
     Function::new("hexdec", &[S], |args| decoded(decode_hex(args[0].bytes()))),
 ];
 
@@ -52,7 +56,11 @@ fn decode_base64(text: &[u8]) -> Result<Vec<u8>, String> {
     if let Some(position) = illegal_base64(text) {
         return Err(format!("illegal base64 data at input byte {position}"));
     }
-    let text: Vec<u8> = text.iter().copied().filter(|byte| !is_line_end(*byte)).collect();
+    let text: Vec<u8> = text
+        .iter()
+        .copied()
+        .filter(|byte| !is_line_end(*byte))
+        .collect();
     LENIENT.decode(text).map_err(|error| error.to_string())
 }
 
@@ -90,7 +98,11 @@ fn illegal_base64(text: &[u8]) -> Option<usize> {
 
 /// Decodes standard base32 with padding; what follows the first complete padding is ignored.
 fn decode_base32(text: &[u8]) -> Result<Vec<u8>, String> {
-    let text: Vec<u8> = text.iter().copied().filter(|byte| !is_line_end(*byte)).collect();
+    let text: Vec<u8> = text
+        .iter()
+        .copied()
+        .filter(|byte| !is_line_end(*byte))
+        .collect();
     let illegal = |at: usize| Err(format!("illegal base32 data at input byte {at}"));
     let (mut out, mut at) = (Vec::new(), 0);
     while at < text.len() {

@@ -12,13 +12,23 @@ pub(super) static FUNCTIONS: &[Function] = &[
     Function::new("toJson", &[A], |args| {
         Ok(encoded(&args[0], true).or_else(unless_exhausted)?.into())
     }),
-    Function::new("mustToJson", &[A], |args| Ok(encoded(&args[0], true)?.into())),
+    Function::new("mustToJson", &[A], |args| {
+        Ok(encoded(&args[0], true)?.into())
+    }),
     Function::new("toPrettyJson", &[A], |args| {
         Ok(pretty(&args[0]).or_else(unless_exhausted)?.into())
     }),
-    Function::new("mustToPrettyJson", &[A], |args| Ok(pretty(&args[0])?.into())),
-    Function::new("toRawJson", &[A], |args| Ok(encoded(&args[0], false)?.into())),
-    Function::new("mustToRawJson", &[A], |args| Ok(encoded(&args[0], false)?.into())),
+    Function::new(
+        "mustToPrettyJson",
+        &[A],
+        |args| Ok(pretty(&args[0])?.into()),
+    ),
+    Function::new("toRawJson", &[A], |args| {
+        Ok(encoded(&args[0], false)?.into())
+    }),
+    Function::new("mustToRawJson", &[A], |args| {
+        Ok(encoded(&args[0], false)?.into())
+    }),
     Function::new("fromJson", &[S], |args| {
         Ok(decoded(args[0].bytes()).unwrap_or(Value::Nil))
     }),
@@ -264,7 +274,10 @@ mod tests {
         for text in [br#""\ud800""#.as_slice(), b"\"\xff\"", br#""\udc00""#] {
             assert_eq!(decoded(text).unwrap().bytes(), "\u{fffd}".as_bytes());
         }
-        assert_eq!(decoded(br#""\ud83d\ude00""#).unwrap().bytes(), "😀".as_bytes());
+        assert_eq!(
+            decoded(br#""\ud83d\ude00""#).unwrap().bytes(),
+            "😀".as_bytes()
+        );
         assert_eq!(decoded(br#""\\ud800""#).unwrap().bytes(), br"\ud800");
     }
 }

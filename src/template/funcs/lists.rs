@@ -81,7 +81,10 @@ fn rest(args: &[Value]) -> Outcome {
 
 fn initial(args: &[Value]) -> Outcome {
     let list = wanted(&args[0], "Cannot find initial on type")?;
-    let initial = list.items().split_last().map(|(_, initial)| initial.to_vec());
+    let initial = list
+        .items()
+        .split_last()
+        .map(|(_, initial)| initial.to_vec());
     Ok(initial.map_or(List::nil(A), List::new).into())
 }
 
@@ -192,7 +195,9 @@ fn chunk(args: &[Value]) -> Outcome {
         _ if chunks == 0.0 => Vec::new(),
         Ok(size) => {
             let chunks = list.items().chunks(size);
-            chunks.map(|chunk| List::new(chunk.to_vec()).into()).collect()
+            chunks
+                .map(|chunk| List::new(chunk.to_vec()).into())
+                .collect()
         }
         Err(_) => return too_few(),
     };

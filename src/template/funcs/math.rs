@@ -24,7 +24,10 @@ pub(super) static FUNCTIONS: &[Function] = &[
     })
     .and_more(A),
     Function::new("maxf", &[A], |args| Ok(extreme(args, f64::INFINITY).into())).and_more(A),
-    Function::new("minf", &[A], |args| Ok(extreme(args, f64::NEG_INFINITY).into())).and_more(A),
+    Function::new("minf", &[A], |args| {
+        Ok(extreme(args, f64::NEG_INFINITY).into())
+    })
+    .and_more(A),
     Function::new("floor", &[A], |args| Ok(to_float(&args[0]).floor().into())),
     Function::new("ceil", &[A], |args| Ok(to_float(&args[0]).ceil().into())),
     Function::new("round", &[A, Type::Int], round).and_more(Type::Float64),
@@ -41,7 +44,10 @@ pub(super) static FUNCTIONS: &[Function] = &[
     Function::new("divf", &[A], |args| decimal(args, Operation::Divide)).and_more(A),
 ];
 
-#[expect(clippy::unnecessary_wraps, reason = "so that the table's lines stay short")]
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "so that the table's lines stay short"
+)]
 fn folded(start: i64, args: &[Value], operation: fn(i64, i64) -> i64) -> Outcome {
     let numbers = args.iter().map(to_int);
     Ok(Value::Int64(numbers.fold(start, operation)))
@@ -65,7 +71,11 @@ fn extreme(args: &[Value], limit: f64) -> f64 {
     let is_limit = |x: f64| x.is_infinite() && x.signum().total_cmp(&limit.signum()).is_eq();
     let nearer = |a: f64, b: f64| {
         let ascending = a.total_cmp(&b).is_lt();
-        if ascending == limit.is_sign_positive() { b } else { a }
+        if ascending == limit.is_sign_positive() {
+            b
+        } else {
+            a
+        }
     };
     let numbers = args.iter().map(to_float);
     let extreme = numbers.reduce(|a, b| match (a, b) {
@@ -152,8 +162,18 @@ mod tests {
 
     #[test]
     fn powers_of_ten_are_near() {
-        for (exponent, power) in [(0, 1.0), (1, 10.0), (2, 100.0), (-1, 0.1), (400, f64::INFINITY)] {
-            assert_eq!(power_of_ten(exponent).to_bits(), f64::to_bits(power), "{exponent}");
+        for (exponent, power) in [
+            (0, 1.0),
+            (1, 10.0),
+            (2, 100.0),
+            (-1, 0.1),
+            (400, f64::INFINITY),
+        ] {
+            assert_eq!(
+                power_of_ten(exponent).to_bits(),
+                f64::to_bits(power),
+                "{exponent}"
+            );
         }
         assert_eq!(power_of_ten(-400).to_bits(), 0);
     }

@@ -15,8 +15,12 @@ pub(super) static FUNCTIONS: &[Function] = &[
     Function::new("osClean", &[S], |args| Ok(cleaned(args[0].bytes()).into())),
     Function::new("ext", &[S], ext),
     Function::new("osExt", &[S], ext),
-    Function::new("isAbs", &[S], |args| Ok(args[0].bytes().starts_with(b"/").into())),
-    Function::new("osIsAbs", &[S], |args| Ok(args[0].bytes().starts_with(b"/").into())),
+    Function::new("isAbs", &[S], |args| {
+        Ok(args[0].bytes().starts_with(b"/").into())
+    }),
+    Function::new("osIsAbs", &[S], |args| {
+        Ok(args[0].bytes().starts_with(b"/").into())
+    }),
 ];
 
 /// The path up to and with its last slash, and what follows that.
@@ -27,7 +31,10 @@ fn split(path: &[u8]) -> (&[u8], &[u8]) {
 
 fn base(args: &[Value]) -> Outcome {
     let path = args[0].bytes();
-    let end = path.iter().rposition(|byte| *byte != b'/').map_or(0, |last| last + 1);
+    let end = path
+        .iter()
+        .rposition(|byte| *byte != b'/')
+        .map_or(0, |last| last + 1);
     Ok(match (path, end) {
         ([], _) => ".".into(),
         (_, 0) => "/".into(),

@@ -141,7 +141,10 @@ mod tests {
 
     #[test]
     fn bytes_that_are_not_text_count_one_by_one() {
-        assert_eq!(exploded(b"a\xff\xc3\xa9"), [b"a".as_slice(), b"\xff", b"\xc3\xa9"]);
+        assert_eq!(
+            exploded(b"a\xff\xc3\xa9"),
+            [b"a".as_slice(), b"\xff", b"\xc3\xa9"]
+        );
         assert_eq!(mapped(b"\xff\xfe", |c| c), "\u{fffd}\u{fffd}".as_bytes());
         assert_eq!(trimmed(b" \xff ", char::is_whitespace), b"\xff");
         assert_eq!(trimmed(b"   ", char::is_whitespace), b"");

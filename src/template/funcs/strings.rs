@@ -1,7 +1,7 @@
 //! sprig's functions on whole strings: trimming, cutting, searching, replacing.
 
-use super::runes::{exploded, lower, mapped, trimmed, upper};
 use super::Function;
+use super::runes::{exploded, lower, mapped, trimmed, upper};
 use crate::template::budget;
 use crate::template::error::Outcome;
 use crate::template::format;
@@ -25,9 +25,15 @@ pub(super) static FUNCTIONS: &[Function] = &[
         let text = args[1].bytes();
         Ok(text.strip_prefix(args[0].bytes()).unwrap_or(text).into())
     }),
-    Function::new("upper", &[S], |args| Ok(mapped(args[0].bytes(), upper).into())),
-    Function::new("lower", &[S], |args| Ok(mapped(args[0].bytes(), lower).into())),
-    Function::new("nospace", &[S], |args| Ok(without_space(args[0].bytes()).into())),
+    Function::new("upper", &[S], |args| {
+        Ok(mapped(args[0].bytes(), upper).into())
+    }),
+    Function::new("lower", &[S], |args| {
+        Ok(mapped(args[0].bytes(), lower).into())
+    }),
+    Function::new("nospace", &[S], |args| {
+        Ok(without_space(args[0].bytes()).into())
+    }),
     Function::new("repeat", &[I, S], |args| {
         Ok(repeated(args[1].bytes(), args[0].int())?.into())
     }),
@@ -88,7 +94,8 @@ fn without_space(text: &[u8]) -> Vec<u8> {
 fn substr(args: &[Value]) -> Outcome {
     let (start, end, text) = (args[0].int(), args[1].int(), args[2].bytes());
     let length = i64::try_from(text.len()).unwrap_or(i64::MAX);
-    let out_of_range = |bounds: String| Err(format!("runtime error: slice bounds out of range {bounds}"));
+    let out_of_range =
+        |bounds: String| Err(format!("runtime error: slice bounds out of range {bounds}"));
     let (start, end) = match (start, end) {
         (..0, ..0) => return out_of_range(format!("[:{end}]")),
         (..0, _) if end > length => return out_of_range(format!("[:{end}] with length {length}")),

@@ -33,8 +33,7 @@ pub trait Object: Any {
 
     /// The plain value that JSON and YAML show in its place.
     fn encoded(&self) -> Value {
-        self.underlying()
-            .unwrap_or_else(|| self.display().into())
+        self.underlying().unwrap_or_else(|| self.display().into())
     }
 
     /// The exported field of that name.
