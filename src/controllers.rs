@@ -170,19 +170,21 @@ pub async fn run(
         ))
         .await;
     };
-    let sweeps = async {
-        let mut ticks = tokio::time::interval(SWEEP_INTERVAL);
-        loop {
-            ticks.tick().await;
-            context.registry.sweep();
-        }
-    };
     tokio::select! {
         () = work => {}
         () = watches => {}
         () = wide_watches => {}
         () = push_watch => {}
-        () = sweeps => {}
+        () = sweep(&context.registry) => {}
+    }
+}
+
+/// Lets providers forget, for ever.
+async fn sweep(registry: &Registry) {
+    let mut ticks = tokio::time::interval(SWEEP_INTERVAL);
+    loop {
+        ticks.tick().await;
+        registry.sweep();
     }
 }
 

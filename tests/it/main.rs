@@ -31,3 +31,5 @@ mod provider_pulumi;
 #[cfg(all(test, feature = "provider-vault", feature = "provider-openbao"))]
 mod provider_vault;
 mod template_cli;
+#[cfg(test)]
+mod template_vectors;

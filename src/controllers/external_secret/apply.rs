@@ -1,6 +1,6 @@
 //! Performs what was planned: the fetch, one write of the Secret, one of the status.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -20,6 +20,7 @@ use crate::cluster::secret_object::{Stored, Version};
 use crate::controllers::Context;
 use crate::model::external_secret::ExternalSecret;
 use crate::model::hash;
+use crate::secret::SecretMap;
 
 /// Wait before a pass that lost a race is made again.
 const RACE_WAIT: Duration = Duration::from_millis(200);
@@ -89,19 +90,8 @@ pub(super) async fn keep(
         return Ok(refresh(context, snapshot, metadata, context.now()).await);
     };
     let mut data = kept.data;
-    let foreign_stay = matches!(
-        spec.target.creation,
-        CreationPolicy::Merge | CreationPolicy::CreateOrMerge
-    );
-    if let Some(ours) = ours.filter(|_| foreign_stay) {
-        let foreign: Vec<String> = data
-            .keys()
-            .filter(|key| !ours.contains(*key))
-            .map(str::to_owned)
-            .collect();
-        for key in &foreign {
-            data.remove(key);
-        }
+    if let Some(ours) = ours {
+        leave_foreign(&mut data, spec.target.creation, &ours);
     }
     // What a template made of the metadata when the values were made stays with them.
     let dress = spec.target.template.as_ref().map(|template| Dress {
@@ -119,6 +109,24 @@ pub(super) async fn keep(
         ..Fetched::default()
     };
     Ok(write(context, snapshot, spec, metadata, &fetched, content).await)
+}
+
+/// Takes away the values that somebody else keeps in a Secret that is shared.
+fn leave_foreign(data: &mut SecretMap, creation: CreationPolicy, ours: &BTreeSet<String>) {
+    if !matches!(
+        creation,
+        CreationPolicy::Merge | CreationPolicy::CreateOrMerge
+    ) {
+        return;
+    }
+    let foreign: Vec<String> = data
+        .keys()
+        .filter(|key| !ours.contains(*key))
+        .map(str::to_owned)
+        .collect();
+    for key in &foreign {
+        data.remove(key);
+    }
 }
 
 async fn write(

@@ -143,7 +143,7 @@ fn nothing_to_fetch_and_no_store_are_errors() {
 #[test]
 fn what_is_not_served_yet_is_named_and_is_no_error() {
     let mut spec = article();
-    spec["target"] = json!({"template": {"data": {"a": "{{ .a }}"}}});
+    spec["target"] = json!({"manifest": {"apiVersion": "v1", "kind": "ConfigMap"}});
     spec["dataFrom"].as_array_mut().unwrap().push(json!({
         "sourceRef": {"generatorRef": {"kind": "Password", "name": "p"}}
     }));
@@ -157,7 +157,7 @@ fn what_is_not_served_yet_is_named_and_is_no_error() {
         .iter()
         .map(|complaint| complaint.field.as_str())
         .collect();
-    assert_eq!(fields, ["spec.target.template"]);
+    assert_eq!(fields, ["spec.target.manifest"]);
 }
 
 #[test]

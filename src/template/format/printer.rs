@@ -29,7 +29,8 @@ impl Printer {
                 let name = value.type_of().to_string();
                 self.flags.string(&mut self.out, name.as_bytes())
             }
-            (_, 'p') | (Value::Nil | Value::NoValue, _) => self.bad_verb(value, verb),
+            // No value here is an error, which `%w` is for.
+            (_, 'p' | 'w') | (Value::Nil | Value::NoValue, _) => self.bad_verb(value, verb),
             _ => self.value(value, verb, 0),
         }
     }

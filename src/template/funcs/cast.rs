@@ -180,9 +180,19 @@ fn parse_float(text: &str) -> Option<f64> {
         let value = hexadecimal(&prefixed(unsigned)?.1.to_ascii_lowercase())?;
         return Some(if text.starts_with('-') { -value } else { value });
     }
-    let value: f64 = text.parse().ok()?;
+    let value: f64 = without_underscores(text)?.parse().ok()?;
     let is_word = unsigned.starts_with(['i', 'I']);
     (is_word || value.is_finite()).then_some(value)
+}
+
+/// The text without its underscores, each of which must stand between digits.
+fn without_underscores(text: &str) -> Option<String> {
+    let parts: Vec<&str> = text.split('_').collect();
+    let is_digit = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_digit);
+    let between_digits = parts
+        .windows(2)
+        .all(|pair| is_digit(pair[0].as_bytes().last()) && is_digit(pair[1].as_bytes().first()));
+    between_digits.then(|| parts.concat())
 }
 
 /// A hexadecimal float without its prefix; the exponent is required.
@@ -252,6 +262,7 @@ mod tests {
         assert_eq!(parse_float("1e400"), None);
         assert_eq!(parse_float("-Inf"), Some(f64::NEG_INFINITY));
         assert!(parse_float("NaN").is_some_and(f64::is_nan) && parse_float("+NaN").is_none());
-        assert_eq!(to_float(&"1_0".into()).to_bits(), 0);
+        assert_eq!(parse_float("1_0"), Some(10.0));
+        assert_eq!(to_float(&"1__0".into()).to_bits(), 0);
     }
 }

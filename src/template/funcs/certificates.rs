@@ -18,7 +18,7 @@ use super::chain;
 use super::keys::PrivateKey;
 use super::pem;
 use crate::template::error::Outcome;
-use crate::template::value::{Object, Text, Type, Value};
+use crate::template::value::{Map, Object, Text, Type, Value};
 use crate::template::{Environment, budget};
 
 const NAME: &str = "sprig.certificate";
@@ -98,6 +98,11 @@ impl Object for Pair {
 
     fn is_stringer(&self) -> bool {
         false
+    }
+
+    fn encoded(&self) -> Value {
+        let fields = ["Cert", "Key"].map(|name| (name, self.field(name).unwrap_or(Value::Nil)));
+        Map::from_fresh(fields).into()
     }
 
     fn field(&self, name: &str) -> Option<Value> {

@@ -161,6 +161,10 @@ impl Object for Time {
         shown(&self.0).into_bytes()
     }
 
+    fn encoded(&self) -> Value {
+        self.rfc3339().into()
+    }
+
     fn method(&self, name: &str) -> Option<&'static Function> {
         METHODS.iter().find(|method| method.name == name)
     }

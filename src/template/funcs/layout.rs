@@ -25,10 +25,10 @@ pub(super) static FUNCTIONS: &[Function] = &[
         Ok(abbreviated(args[2].bytes(), left, right).into())
     }),
     Function::new("wrap", &[I, S], |args| {
-        Ok(wrapped(args[1].bytes(), args[0].int(), b"")?.into())
+        Ok(wrapped(args[1].bytes(), args[0].int(), b"\n", false)?.into())
     }),
     Function::new("wrapWith", &[I, S, S], |args| {
-        Ok(wrapped(args[2].bytes(), args[0].int(), args[1].bytes())?.into())
+        Ok(wrapped(args[2].bytes(), args[0].int(), args[1].bytes(), true)?.into())
     }),
     Function::new("indent", &[I, S], |args| Ok(indented(args)?.into())),
     Function::new("nindent", &[I, S], |args| {
@@ -59,8 +59,8 @@ fn abbreviated(text: &[u8], offset: i64, width: i64) -> Vec<u8> {
     [b"...", tail.as_slice()].concat()
 }
 
-/// `text` in lines of at most `width` bytes; words that are longer are cut.
-fn wrapped(text: &[u8], width: i64, line_end: &[u8]) -> Outcome<Vec<u8>> {
+/// `text` in lines of at most `width` bytes; words that are longer are cut, or have a line of their own.
+fn wrapped(text: &[u8], width: i64, line_end: &[u8], cut: bool) -> Outcome<Vec<u8>> {
     let width = usize::try_from(width.max(1)).unwrap_or(usize::MAX);
     let line_end = if line_end.is_empty() { b"\n" } else { line_end };
     let mut out = Vec::new();
@@ -71,10 +71,17 @@ fn wrapped(text: &[u8], width: i64, line_end: &[u8]) -> Outcome<Vec<u8>> {
             rest = &rest[1..];
             continue;
         }
-        let space = rest[..=width].iter().rposition(|byte| *byte == b' ');
-        out.extend_from_slice(&rest[..space.unwrap_or(width)]);
+        let is_space = |byte: &u8| *byte == b' ';
+        let space = rest[..=width].iter().rposition(is_space);
+        let later = || Some(width + rest[width..].iter().position(is_space)?);
+        let (end, next) = match space.or_else(|| if cut { None } else { later() }) {
+            Some(space) => (space, space + 1),
+            None if cut => (width, width),
+            None => break,
+        };
+        out.extend_from_slice(&rest[..end]);
         out.extend_from_slice(line_end);
-        rest = &rest[space.map_or(width, |space| space + 1)..];
+        rest = &rest[next..];
     }
     out.extend_from_slice(rest);
     Ok(out)

@@ -1,10 +1,5 @@
 //! sprig's functions on slash-separated paths; those of the operating system are the same on Linux.
 
-#![expect(
-    clippy::unnecessary_wraps,
-    reason = "the table wants every body to have one type"
-)]
-
 use super::Function;
 use crate::template::error::Outcome;
 use crate::template::value::{Type, Value};
@@ -34,6 +29,7 @@ fn split(path: &[u8]) -> (&[u8], &[u8]) {
     path.split_at(slash.map_or(0, |slash| slash + 1))
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the table wants an outcome")]
 fn base(args: &[Value]) -> Outcome {
     let path = args[0].bytes();
     let end = path
@@ -47,10 +43,12 @@ fn base(args: &[Value]) -> Outcome {
     })
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the table wants an outcome")]
 fn dir(args: &[Value]) -> Outcome {
     Ok(cleaned(split(args[0].bytes()).0).into())
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the table wants an outcome")]
 fn ext(args: &[Value]) -> Outcome {
     let name = split(args[0].bytes()).1;
     let dot = name.iter().rposition(|byte| *byte == b'.');

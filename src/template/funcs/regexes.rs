@@ -1,10 +1,11 @@
 //! sprig's regular expressions: Go's syntax and Go's `$1` in replacements, over bytes.
 
-use regex::bytes::{Captures, Regex};
+use regex::bytes::{Captures, Match, Regex};
 
 use super::Function;
 use crate::template::budget;
 use crate::template::error::Outcome;
+use crate::template::format::decode;
 use crate::template::value::{List, Type, Value};
 
 const TWO: &[Type] = &[Type::String, Type::String];
@@ -182,9 +183,19 @@ fn limit(count: i64) -> usize {
     usize::try_from(count).unwrap_or(usize::MAX)
 }
 
+/// Whether Go finds it too: never nothing between the bytes of one character.
+fn is_whole(text: &[u8], found: &Match<'_>) -> bool {
+    let at = found.start();
+    let splits = |start: usize| decode(&text[start..]).1 > at - start;
+    !found.is_empty() || at == text.len() || !(at.saturating_sub(3)..at).any(splits)
+}
+
 fn find_all(args: &[Value]) -> Outcome {
     let regex = compiled(args)?;
-    let found = regex.find_iter(args[1].bytes()).take(limit(args[2].int()));
+    let found = regex
+        .find_iter(args[1].bytes())
+        .filter(|found| is_whole(args[1].bytes(), found))
+        .take(limit(args[2].int()));
     let found: Vec<&[u8]> = found.map(|found| found.as_bytes()).collect();
     budget::spend(found.len().saturating_mul(16))?;
     if found.is_empty() {
@@ -208,7 +219,7 @@ fn replaced(args: &[Value], replace: impl Fn(&Captures<'_>, &mut Vec<u8>)) -> Ou
     let mut out = Vec::new();
     let mut from = 0;
     for captures in regex.captures_iter(text) {
-        let Some(whole) = captures.get(0) else {
+        let Some(whole) = captures.get(0).filter(|found| is_whole(text, found)) else {
             continue;
         };
         out.extend_from_slice(&text[from..whole.start()]);
@@ -281,7 +292,7 @@ fn split(args: &[Value]) -> Outcome {
     let limit = limit(count);
     let mut parts: Vec<&[u8]> = Vec::new();
     let (mut from, mut end) = (0, 0);
-    for found in regex.find_iter(text) {
+    for found in regex.find_iter(text).filter(|found| is_whole(text, found)) {
         if parts.len() + 1 == limit {
             break;
         }

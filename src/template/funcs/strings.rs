@@ -1,10 +1,5 @@
 //! sprig's functions on whole strings: trimming, cutting, searching, replacing.
 
-#![expect(
-    clippy::unnecessary_wraps,
-    reason = "the table wants every body to have one type"
-)]
-
 use super::Function;
 use super::runes::{exploded, lower, mapped, trimmed, upper};
 use crate::template::budget;
@@ -81,6 +76,7 @@ pub(super) fn repeated(text: &[u8], count: i64) -> Outcome<Vec<u8>> {
     Ok(text.repeat(count))
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the table wants an outcome")]
 fn trim_all(args: &[Value]) -> Outcome {
     let cut = super::runes::runes(args[0].bytes());
     Ok(trimmed(args[1].bytes(), |c| cut.contains(&c)).into())
@@ -116,6 +112,7 @@ fn substr(args: &[Value]) -> Outcome {
     Ok(text.get(at(start)..at(end)).unwrap_or_default().into())
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the table wants an outcome")]
 fn trunc(args: &[Value]) -> Outcome {
     let (count, text) = (args[0].int(), args[1].bytes());
     let size = usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX);

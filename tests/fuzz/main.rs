@@ -1,0 +1,190 @@
+//! Holds the template engine against Go's with templates made at random.
+//!
+//! `cargo run --example fuzz-template -- --minutes 30 [--seed N]` builds the Go program in
+//! `tests/fixtures/template` (so it needs `go`), and stops at the first templates that the two render
+//! differently: it prints the seed, the smallest form of each that still differs, and both results.
+
+mod generator;
+#[path = "../it/template_vectors/oracle.rs"]
+mod oracle;
+mod shrink;
+
+use std::io::{BufRead as _, BufReader, BufWriter, Write as _};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use clap::Parser;
+use generator::Case;
+use serde::Deserialize;
+
+/// Templates that the Go program is given at once.
+const BATCH: u64 = 200;
+
+#[derive(Parser)]
+struct Args {
+    /// How long to go on.
+    #[arg(long, default_value_t = 1.0)]
+    minutes: f64,
+    /// The first template's seed; the next have the next.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// How many differences to show before ending.
+    #[arg(long, default_value_t = 1)]
+    differences: usize,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Answer {
+    output: Option<String>,
+    output_base64: Option<String>,
+    error: Option<String>,
+}
+
+type Rendered = std::result::Result<Vec<u8>, String>;
+
+/// The Go program, which answers a case a line.
+struct Go {
+    child: Child,
+    to: BufWriter<ChildStdin>,
+    from: BufReader<ChildStdout>,
+}
+
+impl Go {
+    fn start() -> Result<Self> {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/template");
+        let program = std::env::temp_dir().join("latchkey-template-vectors");
+        let built = Command::new("go")
+            .args(["build", "-o"])
+            .arg(&program)
+            .arg(".")
+            .current_dir(source)
+            .status()
+            .context("failed to run go")?;
+        if !built.success() {
+            bail!("failed to build the Go program");
+        }
+        let mut child = Command::new(program)
+            .arg("serve")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("failed to start the Go program")?;
+        let to = child.stdin.take().context("must have a standard input")?;
+        let from = child.stdout.take().context("must have a standard output")?;
+        Ok(Self {
+            child,
+            to: BufWriter::new(to),
+            from: BufReader::new(from),
+        })
+    }
+
+    /// Asks on a thread of its own, so that neither side waits for the other with full pipes.
+    fn render(&mut self, cases: &[Case]) -> Result<Vec<Rendered>> {
+        let mut lines = Vec::new();
+        for case in cases {
+            serde_json::to_writer(&mut lines, case)?;
+            lines.push(b'\n');
+        }
+        let (to, from) = (&mut self.to, &mut self.from);
+        std::thread::scope(|scope| {
+            let sender = scope.spawn(move || to.write_all(&lines).and_then(|()| to.flush()));
+            let mut answers = Vec::new();
+            for _ in cases {
+                let mut line = String::new();
+                from.read_line(&mut line)?;
+                answers.push(rendered(serde_json::from_str(&line)?)?);
+            }
+            sender.join().expect("must not panic")?;
+            Ok(answers)
+        })
+    }
+}
+
+impl Drop for Go {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+fn rendered(answer: Answer) -> Result<Rendered> {
+    Ok(match answer {
+        Answer {
+            error: Some(error), ..
+        } => Err(error),
+        Answer {
+            output: Some(output),
+            ..
+        } => Ok(output.into_bytes()),
+        Answer { output_base64, .. } => Ok(STANDARD.decode(output_base64.unwrap_or_default())?),
+    })
+}
+
+fn ours(case: &Case) -> Rendered {
+    let render = || oracle::render(&case.template, &case.data, case.dot, case.missing_key);
+    catch_unwind(AssertUnwindSafe(render)).unwrap_or_else(|_| Err("PANIC".to_owned()))
+}
+
+fn agree(go: &Rendered, ours: &Rendered) -> bool {
+    match (go, ours) {
+        (Ok(go), Ok(ours)) => go == ours,
+        (Err(go), Err(ours)) => oracle::is_same_error(go, ours),
+        _ => false,
+    }
+}
+
+fn main() -> Result<()> {
+    let args = Args::parse();
+    let mut go = Go::start()?;
+    let end = Instant::now() + Duration::from_secs_f64(args.minutes * 60.0);
+    let (mut seed, mut refused, mut found) = (args.seed, 0_u64, 0);
+    while Instant::now() < end && found < args.differences {
+        let cases: Vec<Case> = (seed..seed + BATCH).map(generator::case).collect();
+        let answers = go.render(&cases)?;
+        for (number, (case, answer)) in cases.iter().zip(&answers).enumerate() {
+            refused += u64::from(answer.is_err());
+            if !agree(answer, &ours(case)) {
+                found += 1;
+                report(&mut go, seed + number as u64, case)?;
+            }
+        }
+        seed += BATCH;
+    }
+    let count = seed - args.seed;
+    println!("{count} templates, {refused} of them errors in Go, {found} rendered differently");
+    if found > 0 {
+        bail!("the engines differ");
+    }
+    Ok(())
+}
+
+fn report(go: &mut Go, seed: u64, case: &Case) -> Result<()> {
+    let case = shrink::smallest(case, |case| {
+        let answers = go.render(std::slice::from_ref(case))?;
+        Ok(!agree(&answers[0], &ours(case)))
+    })?;
+    let answers = go.render(std::slice::from_ref(&case))?;
+    println!(
+        "seed {seed} ({} {})\n{}",
+        case.dot, case.missing_key, case.template
+    );
+    println!(
+        "  go:   {}\n  ours: {}",
+        shown(&answers[0]),
+        shown(&ours(&case))
+    );
+    Ok(())
+}
+
+fn shown(rendered: &Rendered) -> String {
+    match rendered {
+        Ok(output) => format!("{:?}", String::from_utf8_lossy(output)),
+        Err(error) => format!("error: {error}"),
+    }
+}
