@@ -4,6 +4,13 @@
 //! `tests/fixtures/template` (so it needs `go`), and stops at the first templates that the two render
 //! differently: it prints the seed, the smallest form of each that still differs, and both results.
 
+#![allow(
+    clippy::pedantic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a tool for developers: its numbers are small and random, and it talks to its terminal"
+)]
+
 mod generator;
 #[path = "../it/template_vectors/oracle.rs"]
 mod oracle;
