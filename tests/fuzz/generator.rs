@@ -34,7 +34,7 @@ const FUNCTIONS: &[&str] = &[
     "b64enc s s",
     "base s s",
     "biggest a. i",
-    "camelcase s s",
+    "camelcase t s",
     "cat a. s",
     "ceil a f",
     "chunk il l",
@@ -43,7 +43,6 @@ const FUNCTIONS: &[&str] = &[
     "compact l l",
     "concat l. l",
     "contains ss b",
-    "date si s",
     "deepCopy a a",
     "deepEqual aa b",
     "default aa a",
@@ -81,7 +80,7 @@ const FUNCTIONS: &[&str] = &[
     "isAbs s b",
     "join sl s",
     "js a. s",
-    "kebabcase s s",
+    "kebabcase t s",
     "kindIs sa b",
     "kindOf a s",
     "last l a",
@@ -138,7 +137,7 @@ const FUNCTIONS: &[&str] = &[
     "set dsa d",
     "sha256sum s s",
     "slice li a",
-    "snakecase s s",
+    "snakecase t s",
     "sortAlpha l l",
     "split ss a",
     "splitList ss l",
@@ -310,7 +309,7 @@ const FLOATS: &[&str] = &[
 const VERBS: &[&str] = &[
     "%v", "%d", "%s", "%q", "%x", "%5v", "%-5d|", "%05d", "%+v", "%#v", "%T", "%.2f", "%8.3f",
     "%e", "%g", "%t", "%c", "%U", "%X", "% x", "%#x", "%b", "%o", "%%", "%6.2s", "%+q", "%#q",
-    "%[1]v", "%w", "%!", "%*d",
+    "%[1]v", "%w", "%*d",
 ];
 const KEYS: &[&str] = &["key", "k2", "empty", "n", "json", "list", "multi", "nope"];
 
@@ -550,6 +549,7 @@ impl Generator {
             's' if !self.any && self.one_in(3) => format!("$.{}", self.pick(&KEYS[..7])),
             's' => quoted(self.pick(STRINGS)),
             'r' => quoted(self.pick(PATTERNS)),
+            't' => quoted(self.pick(STRINGS)),
             'y' => quoted(self.pick(YAML)),
             'v' => quoted(self.pick(VERSIONS)),
             'c' => quoted(self.pick(CONSTRAINTS)),

@@ -248,6 +248,8 @@ fn pascal(text: &[char]) -> String {
     let leading = text.iter().take_while(|c| is_connector(**c)).count();
     let mut out: String = text[..leading].iter().collect();
     let Some((first, rest)) = text[leading..].split_first() else {
+        // The library writes the last of nothing but connectors twice.
+        out.extend(text.last());
         return out;
     };
     let mut in_capitals = is_upper(*first);
@@ -256,6 +258,7 @@ fn pascal(text: &[char]) -> String {
         let mut current = *c;
         if is_connector(current) && is_connector(previous) {
             out.push(previous);
+            previous = current;
             continue;
         }
         if is_connector(previous) {

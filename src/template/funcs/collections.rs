@@ -21,7 +21,10 @@ fn len(args: &[Value]) -> Outcome {
         Value::NoValue => {
             return Err("reflect: call of reflect.Value.Type on zero Value".to_owned());
         }
-        other => return Err(format!("len of type {}", other.type_of())),
+        other => {
+            let name = other.type_of().to_string();
+            return Err(format!("len of type {}", name.trim_start_matches('*')));
+        }
     };
     Ok(Value::Int(i64::try_from(length).unwrap_or(i64::MAX)))
 }

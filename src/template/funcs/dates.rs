@@ -4,6 +4,8 @@ mod layout;
 mod reading;
 mod span;
 
+use std::num::IntErrorKind;
+
 use jiff::tz::{Offset, TimeZone};
 use jiff::{SignedDuration, Span, Timestamp, Zoned};
 
@@ -288,10 +290,20 @@ fn parsed(environment: &Environment<'_>, args: &[Value]) -> Outcome<Zoned> {
 fn duration(args: &[Value]) -> Outcome {
     let seconds = match &args[0] {
         Value::Int64(seconds) => *seconds,
-        Value::String(text) => text.to_str().parse().unwrap_or(0),
+        Value::String(text) => whole(&text.to_str()),
         _ => 0,
     };
     Ok(span::text(seconds.wrapping_mul(1_000_000_000)).into())
+}
+
+/// The integer of the text, the nearest where it does not fit; else zero.
+fn whole(text: &str) -> i64 {
+    text.parse()
+        .unwrap_or_else(|error: std::num::ParseIntError| match error.kind() {
+            IntErrorKind::PosOverflow => i64::MAX,
+            IntErrorKind::NegOverflow => i64::MIN,
+            _ => 0,
+        })
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "the table's signature")]

@@ -199,6 +199,8 @@ fn chunk(args: &[Value]) -> Outcome {
                 .map(|chunk| List::new(chunk.to_vec()).into())
                 .collect()
         }
+        // One element in a chunk of its own, where the size is below -1.
+        Err(_) if size < -1 && !list.is_empty() => vec![List::new(list.items().to_vec()).into()],
         Err(_) => return too_few(),
     };
     Ok(List::of(LIST, chunks).into())

@@ -134,7 +134,12 @@ fn in_our_syntax(pattern: &str) -> String {
                 Some('S') => out.push_str(r"[^\t\n\x0c\r ]"),
                 Some('b') if !class => out.push_str(r"(?-u:\b)"),
                 Some('B') if !class => out.push_str(r"(?-u:\B)"),
-                Some(other) => out.extend(['\\', other]),
+                Some(other) => {
+                    out.extend(['\\', other]);
+                    if matches!(other, 'p' | 'P' | 'x') {
+                        out.extend(rest.next_if_eq(&'{'));
+                    }
+                }
                 None => out.push('\\'),
             },
             '[' if class && rest.peek() != Some(&':') => out.push_str(r"\["),
@@ -161,11 +166,24 @@ fn in_our_syntax(pattern: &str) -> String {
                 class = false;
                 out.push(']');
             }
+            '{' if !class && !is_repetition(rest.clone()) => out.push_str(r"\{"),
             '&' | '~' if class => out.extend(['\\', character]),
             other => out.push(other),
         }
     }
     out
+}
+
+/// Whether what follows a brace makes it a count, as in `{2,3}`; else Go takes the brace as it is.
+fn is_repetition(after: impl Iterator<Item = char>) -> bool {
+    let inside: String = after
+        .take_while(|c| c.is_ascii_digit() || matches!(c, ',' | '}'))
+        .collect();
+    let Some((count, _)) = inside.split_once('}') else {
+        return false;
+    };
+    let (least, most) = count.split_once(',').unwrap_or((count, ""));
+    !least.is_empty() && !most.contains(',')
 }
 
 fn matches(args: &[Value]) -> Outcome<bool> {

@@ -1,4 +1,6 @@
-//! The writer: go-yaml's block style, two spaces, unlimited width.
+//! The writer: go-yaml's block style, two spaces, long lines folded at spaces.
+
+use std::borrow::Cow;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -36,6 +38,17 @@ pub(super) fn document(value: &Value) -> Outcome<Option<String>> {
         writer.out.truncate(writer.out.len() - 1);
     }
     Ok(Some(writer.out))
+}
+
+/// Characters of a line after which the next single space becomes a line break.
+const WIDTH: usize = 80;
+
+/// How a text on one line is written.
+#[derive(Clone, Copy, PartialEq)]
+enum Style {
+    Plain,
+    Single,
+    Double,
 }
 
 /// Where a node stands.
@@ -185,7 +198,7 @@ impl Writer {
         if text.contains('\n') && !key && shape.block {
             self.literal(&text);
         } else if text.contains('\n') {
-            self.double_quoted(&text);
+            self.flow(&text, Style::Double, key);
         } else {
             let meaning = scalar::resolve(&text);
             if meaning != Scalar::Text || scalar::is_sexagesimal(&text) {
@@ -193,14 +206,14 @@ impl Writer {
                     // go-yaml does not look `<<` up when it writes.
                     self.plain(&text);
                 } else {
-                    self.double_quoted(&text);
+                    self.flow(&text, Style::Double, key);
                 }
             } else if shape.plain {
-                self.plain(&text);
+                self.flow(&text, Style::Plain, key);
             } else if shape.single {
-                self.single_quoted(&text);
+                self.flow(&text, Style::Single, key);
             } else {
-                self.double_quoted(&text);
+                self.flow(&text, Style::Double, key);
             }
         }
         Ok(())
@@ -215,39 +228,44 @@ impl Writer {
         self.indention = false;
     }
 
-    fn single_quoted(&mut self, text: &str) {
-        self.plain(&format!("'{}'", text.replace('\'', "''")));
-    }
-
-    fn double_quoted(&mut self, text: &str) {
-        let mut quoted = String::from("\"");
-        for character in text.chars() {
-            match character {
-                '\0' => quoted.push_str("\\0"),
-                '\u{7}' => quoted.push_str("\\a"),
-                '\u{8}' => quoted.push_str("\\b"),
-                '\t' => quoted.push_str("\\t"),
-                '\n' => quoted.push_str("\\n"),
-                '\u{b}' => quoted.push_str("\\v"),
-                '\u{c}' => quoted.push_str("\\f"),
-                '\r' => quoted.push_str("\\r"),
-                '\u{1b}' => quoted.push_str("\\e"),
-                '"' => quoted.push_str("\\\""),
-                '\\' => quoted.push_str("\\\\"),
-                '\u{2028}' => quoted.push_str("\\L"),
-                '\u{2029}' => quoted.push_str("\\P"),
-                other if is_printable(other) => quoted.push(other),
-                other if other <= '\u{ff}' => {
-                    quoted.extend([format!("\\x{:02X}", u32::from(other))]);
-                }
-                other if other <= '\u{ffff}' => {
-                    quoted.extend([format!("\\u{:04X}", u32::from(other))]);
-                }
-                other => quoted.extend([format!("\\U{:08X}", u32::from(other))]),
+    /// A text in `style`; one that is no key may go over several lines.
+    fn flow(&mut self, text: &str, style: Style, key: bool) {
+        let mark = match style {
+            Style::Plain => "",
+            Style::Single => "'",
+            Style::Double => "\"",
+        };
+        self.plain(mark);
+        let former = self.indent;
+        self.indent = Some(former.map_or(INDENT, |indent| indent + INDENT));
+        let mut after_space = false;
+        let mut characters = text.char_indices().peekable();
+        while let Some((at, character)) = characters.next() {
+            if character != ' ' {
+                after_space = false;
+                self.put(&escaped(character, style));
+                self.indention = false;
+                continue;
             }
+            let before_space = characters.peek().is_some_and(|(_, next)| *next == ' ');
+            let inside = at > 0 && characters.peek().is_some();
+            let may_break = match style {
+                Style::Plain => !before_space,
+                Style::Single => inside && !before_space,
+                Style::Double => inside,
+            };
+            if !key && !after_space && may_break && self.column > WIDTH {
+                self.start_line();
+                self.put(if before_space { "\\" } else { "" });
+            } else {
+                self.put(" ");
+            }
+            after_space = true;
         }
-        quoted.push('"');
-        self.plain(&quoted);
+        self.indent = former;
+        self.put(mark);
+        self.whitespace = false;
+        self.indention = false;
     }
 
     fn literal(&mut self, text: &str) {
@@ -323,6 +341,42 @@ impl Writer {
         self.out.push('\n');
         self.column = 0;
     }
+}
+
+/// What stands for the character in a text of that style.
+fn escaped(character: char, style: Style) -> Cow<'static, str> {
+    if style != Style::Double {
+        return match (character, style) {
+            ('\'', Style::Single) => "''".into(),
+            _ => character.to_string().into(),
+        };
+    }
+    let escape = match character {
+        '\0' => "\\0",
+        '\u{7}' => "\\a",
+        '\u{8}' => "\\b",
+        '\t' => "\\t",
+        '\n' => "\\n",
+        '\u{b}' => "\\v",
+        '\u{c}' => "\\f",
+        '\r' => "\\r",
+        '\u{1b}' => "\\e",
+        '"' => "\\\"",
+        '\\' => "\\\\",
+        '\u{2028}' => "\\L",
+        '\u{2029}' => "\\P",
+        other if is_printable(other) => return other.to_string().into(),
+        other => {
+            let code = u32::from(other);
+            return match other {
+                ..='\u{ff}' => format!("\\x{code:02X}"),
+                ..='\u{ffff}' => format!("\\u{code:04X}"),
+                _ => format!("\\U{code:08X}"),
+            }
+            .into();
+        }
+    };
+    escape.into()
 }
 
 /// The bytes as Go's JSON has them: each that is not UTF-8 replaced.

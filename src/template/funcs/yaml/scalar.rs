@@ -144,12 +144,12 @@ pub(super) fn is_sexagesimal(text: &str) -> bool {
     SEXAGESIMAL.is_match(text)
 }
 
-/// Go's shortest form of a finite number under the verb `g`.
+/// Go's shortest form of a finite number, as `strconv` gives it: with an exponent from a million on.
 pub(super) fn shortest(value: f64) -> String {
     let scientific = format!("{value:e}");
     let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
     let exponent: i32 = exponent.parse().unwrap_or(0);
-    if (-4..21).contains(&exponent) {
+    if (-4..6).contains(&exponent) {
         return value.to_string();
     }
     let sign = if exponent < 0 { '-' } else { '+' };
