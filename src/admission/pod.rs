@@ -9,11 +9,13 @@ use std::time::Instant;
 
 use serde::Deserialize;
 
+use crate::api::well_known::ALIAS_PREFIX;
 use crate::model::complaint::{Complaint, Weight};
-use crate::model::pod_injection::{self, Injection, Pod};
+use crate::model::external_secret::ExternalSecret;
+use crate::model::pod_injection::{self, Injection, Pod, Source};
 
-use super::Webhook;
 use super::review::{Answer, Operation, Request};
+use super::{Webhook, templates};
 use plan::{Plan, Surroundings};
 
 /// Namespace whose pods are never touched, so that the cluster itself can always start.
@@ -67,6 +69,10 @@ async fn create(webhook: &Webhook, namespace: &str, pod: &Pod<'_>, deadline: Ins
         Ok(injection) => injection,
         Err(complaints) => return Answer::denied("bad-annotation", sentence(&complaints)),
     };
+    let wrong = broken_templates(namespace, &injection);
+    if !wrong.is_empty() {
+        return Answer::denied("bad-annotation", sentence(&wrong));
+    }
     let surroundings = Surroundings {
         namespace,
         keys: &webhook.keys,
@@ -87,6 +93,28 @@ async fn create(webhook: &Webhook, namespace: &str, pod: &Pod<'_>, deadline: Ins
     } else {
         answer(pod, plan)
     }
+}
+
+/// Templates of aliases that can never be rendered; what is wrong otherwise was told before.
+fn broken_templates(namespace: &str, injection: &Injection) -> Vec<Complaint> {
+    let mut wrong = Vec::new();
+    for (alias, source) in &injection.aliases {
+        let Source::Spec(spec) = source else {
+            continue;
+        };
+        let Ok(parsed) = ExternalSecret::parse(namespace, alias, spec) else {
+            continue;
+        };
+        wrong.extend(
+            templates::complaints(&parsed)
+                .into_iter()
+                .map(|complaint| Complaint {
+                    field: format!("{ALIAS_PREFIX}{alias}: {}", complaint.field),
+                    ..complaint
+                }),
+        );
+    }
+    wrong
 }
 
 fn restore(webhook: &Webhook, namespace: &str, old: &Pod<'_>, pod: &Pod<'_>) -> Answer {

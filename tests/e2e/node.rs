@@ -20,7 +20,7 @@ const SOON: Duration = Duration::from_mins(2);
 /// Stores, accounts, and what a pod names.
 const SURROUNDINGS: &str = include_str!("node/surroundings.yaml");
 /// The pods of `pod-injection`'s design, each with what it has to print.
-const SHAPES: [(&str, &str, &[&str]); 4] = [
+const SHAPES: [(&str, &str, &[&str]); 6] = [
     (
         "pod/env",
         include_str!("node/env.yaml"),
@@ -30,6 +30,19 @@ const SHAPES: [(&str, &str, &[&str]); 4] = [
         "pod/env-from",
         include_str!("node/env_from.yaml"),
         &["worker: colour=blue of version 12, plain=as it was"],
+    ),
+    (
+        "pod/file",
+        include_str!("node/file.yaml"),
+        &["api: url=db://h/web password=S3CRET"],
+    ),
+    (
+        "pod/inline",
+        include_str!("node/inline.yaml"),
+        &[
+            "migrate: t0ken",
+            "shop: postgres://web:s3cret@db:5432/shop eu",
+        ],
     ),
     (
         "pod/projected",

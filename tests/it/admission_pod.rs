@@ -340,6 +340,20 @@ async fn a_variable_of_the_pod_that_has_our_name_is_not_taken_for_ours() {
 }
 
 #[tokio::test]
+async fn case_32_a_template_that_does_not_compile_is_denied_by_field() {
+    let spec = "{secretStoreRef: {name: vault}, dataFrom: [{extract: {key: a}}], \
+                target: {template: {data: {url: '{{ .user'}}}}";
+    let message = world().denied(&annotated(&[("secret.db", spec)])).await;
+    for part in [
+        "latchkey.dev/secret.db",
+        "template.data[\"url\"]",
+        "unclosed action",
+    ] {
+        assert!(message.contains(part), "{part:?} is missing in {message}");
+    }
+}
+
+#[tokio::test]
 async fn case_33_a_property_that_is_no_key_is_denied() {
     for pod in [
         annotated(&[("secret.db", "secret://vault/a#b/c")]),
