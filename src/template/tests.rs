@@ -54,8 +54,8 @@ fn values_print_and_pipe() {
         ("{{ .s | len | printf \"%03d\" }}", "005"),
         ("{{ print 1 2 \"a\" 3 nil }}", "1 2a3 <nil>"),
         (
-            "{{ index . \"k-v\" }}{{ index .l 3 0 }}{{ slice .s 1 3 }}",
-            "d2el",
+            "{{ index . \"k-v\" }}{{ index .l 3 0 }}{{ slice .l 1 2 }}",
+            "d2[a]",
         ),
         (
             "{{ and 1 0 2 }}{{ or 0 \"\" \"x\" }}{{ not 0 }}{{ or true (index .l 99) }}",
