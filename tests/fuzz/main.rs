@@ -4,12 +4,7 @@
 //! `tests/fixtures/template` (so it needs `go`), and stops at the first templates that the two render
 //! differently: it prints the seed, the smallest form of each that still differs, and both results.
 
-#![allow(
-    clippy::pedantic,
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a tool for developers: its numbers are small and random, and it talks to its terminal"
-)]
+#![expect(clippy::print_stdout, reason = "the result is for whoever runs it")]
 
 mod generator;
 #[path = "../it/template_vectors/oracle.rs"]
@@ -139,15 +134,30 @@ fn ours(case: &Case) -> Rendered {
 }
 
 fn agree(go: &Rendered, ours: &Rendered) -> bool {
-    match (go, ours) {
-        (Ok(go), Ok(ours)) if go == ours => true,
+    let same = match (go, ours) {
+        (Ok(go), Ok(ours)) => go == ours,
         (Err(go), Err(ours)) => oracle::is_same_error(go, ours),
-        // Go lets a slice grow into the memory behind it, which holds zeros by chance.
-        (Ok(_), Err(ours)) => ours.ends_with("slice index out of bounds"),
-        // Go walks into the private fields of a version under a verb that is not for text.
-        (Ok(_), Ok(ours)) => ours.windows(17).any(|text| text == b"(*semver.Version="),
         _ => false,
-    }
+    };
+    same || is_accepted(go, ours)
+}
+
+/// What the two are known to do differently, by design or for want of importance.
+fn is_accepted(go: &Rendered, ours: &Rendered) -> bool {
+    let holds = |rendered: &Rendered, text: &str| match rendered {
+        Ok(output) => String::from_utf8_lossy(output).contains(text),
+        Err(error) => error.contains(text),
+    };
+    // Ours bounds the work; Go runs out of memory.
+    holds(ours, "more work than is allowed")
+        // Go lets a slice grow into the memory behind it, which holds zeros by chance.
+        || (go.is_ok() && holds(ours, "slice index out of bounds"))
+        // Go walks into the private fields of a version under a verb that is not for text.
+        || holds(ours, "(*semver.Version=")
+        // The words of the YAML parsers.
+        || (holds(go, "error converting YAML") && holds(ours, "error converting YAML"))
+        // Ours takes nil for an empty dictionary.
+        || holds(go, "assignment to entry in nil map")
 }
 
 fn main() -> Result<()> {

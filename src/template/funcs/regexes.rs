@@ -122,16 +122,9 @@ fn in_our_syntax(pattern: &str) -> String {
                     out.push_str(&in_our_syntax(after));
                     return out;
                 }
-                Some('d') => out.push_str(if class { "0-9" } else { "[0-9]" }),
-                Some('w') => out.push_str(if class { "0-9A-Za-z_" } else { "[0-9A-Za-z_]" }),
-                Some('s') => out.push_str(if class {
-                    r"\t\n\x0c\r "
-                } else {
-                    r"[\t\n\x0c\r ]"
-                }),
-                Some('D') => out.push_str("[^0-9]"),
-                Some('W') => out.push_str("[^0-9A-Za-z_]"),
-                Some('S') => out.push_str(r"[^\t\n\x0c\r ]"),
+                Some(letter @ ('d' | 'w' | 's' | 'D' | 'W' | 'S')) => {
+                    out.push_str(ascii_class(letter, class));
+                }
                 Some('b') if !class => out.push_str(r"(?-u:\b)"),
                 Some('B') if !class => out.push_str(r"(?-u:\B)"),
                 Some(other) => {
@@ -172,6 +165,21 @@ fn in_our_syntax(pattern: &str) -> String {
         }
     }
     out
+}
+
+/// The class that the letter names after a backslash, outside or inside of brackets.
+fn ascii_class(letter: char, inside: bool) -> &'static str {
+    match (letter, inside) {
+        ('d', true) => "0-9",
+        ('d', false) => "[0-9]",
+        ('w', true) => "0-9A-Za-z_",
+        ('w', false) => "[0-9A-Za-z_]",
+        ('s', true) => r"\t\n\x0c\r ",
+        ('s', false) => r"[\t\n\x0c\r ]",
+        ('D', _) => "[^0-9]",
+        ('W', _) => "[^0-9A-Za-z_]",
+        _ => r"[^\t\n\x0c\r ]",
+    }
 }
 
 /// Whether what follows a brace makes it a count, as in `{2,3}`; else Go takes the brace as it is.
