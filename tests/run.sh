@@ -57,7 +57,8 @@ run "Vault" tests/vault/build.sh
 run "tests against Vault" cargo test --locked --test vault
 run "control plane" tests/controlplane/build.sh
 run "helm" tests/helm/build.sh
-run "cluster tests" cargo test --locked --test e2e
+# One after the other: several start a control plane of their own, and two at once overload two cores.
+run "cluster tests" cargo test --locked --test e2e -- --test-threads=1
 
 printf '\n== Summary, after %d s\n' $SECONDS
 printf '%s\n' "${summary[@]}"
