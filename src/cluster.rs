@@ -2,6 +2,7 @@
 
 pub mod authorize;
 pub mod events;
+pub mod existence;
 pub mod generator_object;
 pub mod injection_key;
 pub mod reference;

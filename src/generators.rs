@@ -46,6 +46,8 @@ pub struct Error {
     pub message: String,
     /// Whether only a change of an object can help.
     pub lasting: bool,
+    /// Whether the generator may be right, but is of a kind that is not served.
+    pub is_unserved: bool,
 }
 
 impl Error {
@@ -54,6 +56,16 @@ impl Error {
         Self {
             message: message.into(),
             lasting: true,
+            is_unserved: false,
+        }
+    }
+
+    fn unserved(kind: &str) -> Self {
+        Self {
+            is_unserved: true,
+            ..Self::invalid(format!(
+                "generators of kind {kind} are not served by this build of latchkey"
+            ))
         }
     }
 
@@ -62,6 +74,7 @@ impl Error {
         Self {
             message: message.into(),
             lasting: false,
+            is_unserved: false,
         }
     }
 }
@@ -93,11 +106,7 @@ pub fn parse(kind: &str, spec: Value) -> Result<Box<dyn Generator>, Error> {
         "SSHKey" => Box::new(read::<api::SshKeySpec>(kind, spec)?),
         "UUID" => Box::new(read::<api::UuidSpec>(kind, spec)?),
         CLUSTER_GENERATOR => return open(spec),
-        _ => {
-            return Err(Error::invalid(format!(
-                "generators of kind {kind} are not served by this build of latchkey"
-            )));
-        }
+        _ => return Err(Error::unserved(kind)),
     })
 }
 

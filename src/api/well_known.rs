@@ -5,6 +5,8 @@
 
 /// API group of the stores and ExternalSecrets.
 pub const GROUP: &str = "external-secrets.io";
+/// API group of the generators.
+pub const GENERATOR_GROUP: &str = "generators.external-secrets.io";
 
 /// Label on a Secret that latchkey (or ESO) writes.
 pub const MANAGED_LABEL: &str = "reconcile.external-secrets.io/managed";

@@ -7,6 +7,8 @@ mod support;
 mod admission_access;
 #[cfg(test)]
 mod admission_examples;
+#[cfg(all(test, feature = "provider-fake", feature = "provider-vault"))]
+mod admission_objects;
 #[cfg(test)]
 mod admission_pod;
 #[cfg(test)]

@@ -10,7 +10,6 @@ use crate::cluster::secrets::KubeSecretReader;
 use crate::controllers::pod_injection::{self, RestartBy, Revoked};
 use crate::controllers::{self, Options};
 use crate::model::duration;
-use crate::providers::{self, Registry};
 use crate::runtime::lease::{self, Candidate};
 use crate::runtime::{Bound, Drain, Handle, TaskResult};
 
@@ -23,7 +22,7 @@ const ESC_URL: &str = "https://api.pulumi.com/api/esc";
 pub(super) struct Args {
     /// Address of the ESC API for stores without `apiUrl`
     #[arg(long, default_value = ESC_URL, value_name = "URL")]
-    esc_url: String,
+    pub(super) esc_url: String,
     /// Time between two validations of a store that names no interval
     #[arg(long, default_value = "5m", value_parser = duration::parse, value_name = "DURATION")]
     store_requeue_interval: SignedDuration,
@@ -92,7 +91,8 @@ impl From<Restart> for RestartBy {
 /// Adds the operator to a process.
 pub(super) fn add(process: &mut Bound, args: Args, shared: &Shared) -> anyhow::Result<()> {
     let Args {
-        esc_url,
+        // The registry, which is shared, has it.
+        esc_url: _,
         store_requeue_interval,
         concurrent,
         adopt_unowned_secrets,
@@ -102,13 +102,9 @@ pub(super) fn add(process: &mut Bound, args: Args, shared: &Shared) -> anyhow::R
         restart,
         lease,
     } = args;
-    let registry = Registry::new(&providers::Options {
-        esc_url,
-        ..providers::Options::default()
-    })?;
     let context = Arc::new(controllers::Context::new(
         shared.client.clone(),
-        Arc::new(registry),
+        Arc::clone(&shared.registry),
         Arc::new(KubeSecretReader::new(shared.client.clone())),
         shared.metrics.clone(),
         Arc::clone(&shared.reauthorizer),

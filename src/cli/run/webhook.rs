@@ -17,6 +17,7 @@ use super::readiness::{self, Conditions};
 use crate::admission::registration::{self, Endpoint};
 use crate::admission::{self, Tls, Watched, Webhook};
 use crate::certs::{self, Files, Ownership, Registration, Rotator};
+use crate::cluster::existence::KubeExistence;
 use crate::model::duration;
 use crate::runtime::Bound;
 
@@ -127,6 +128,8 @@ pub(super) async fn add(process: &mut Bound, args: Args, shared: &Shared) -> any
         view: Arc::new(view),
         controller_class: shared.controller_class.clone(),
         authorizer: shared.authorizer.clone(),
+        registry: shared.registry.clone(),
+        existence: Arc::new(KubeExistence::new(shared.client.clone())),
         own_namespace: shared.own_namespace.clone(),
         metrics: shared.metrics.clone(),
     };
