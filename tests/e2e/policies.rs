@@ -189,6 +189,7 @@ async fn updates(kubectl: &Kubectl) -> anyhow::Result<()> {
 #[tokio::test]
 async fn a_webhook_that_is_gone_keeps_no_store_from_being_applied() -> anyhow::Result<()> {
     let plane = ControlPlane::start(Options::default()).await?;
+    plane.install_crds().await?;
     let kubectl = plane.kubectl();
     let store = "
 apiVersion: external-secrets.io/v1

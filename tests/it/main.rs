@@ -14,6 +14,8 @@ mod admission_pod;
 #[cfg(test)]
 mod admission_protocol;
 #[cfg(test)]
+mod admission_serving;
+#[cfg(test)]
 mod admission_world;
 #[cfg(test)]
 mod architecture;
