@@ -147,7 +147,7 @@ async fn pass(work: &Work, key: &Key) -> Result<Ended, Failure> {
     let spec = ExternalSecret::parse(&key.0, &key.1, &needed.what.spec)
         .map_err(|complaints| Failure::told(complaint::join(&complaints)))?;
     let sources = Sources::of(&work.context, &work.caches, &key.0, &needed.what.spec);
-    if let Some(denial) = sources.denial().or_else(|| out_of_scope(work, key, needed)) {
+    if let Some(denial) = out_of_scope(work, key, needed) {
         return Err(Failure::Revoked(denial));
     }
     let unknown = authorise(work, key, needed).await?;

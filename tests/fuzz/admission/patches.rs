@@ -8,11 +8,12 @@ const ANNOTATIONS: [&str; 2] = [
     "/metadata/annotations/latchkey.dev~1inline-references",
 ];
 
-/// Applies the operations one after the other; each must be one that is permitted.
-pub(crate) fn apply(object: &mut Value, patch: &Value) -> Result<(), String> {
+/// Applies the operations one after the other; each must be one that is permitted where the live object is
+/// `old`.
+pub(crate) fn apply(object: &mut Value, patch: &Value, old: &Value) -> Result<(), String> {
     let operations = patch.as_array().ok_or("a patch must be a list")?;
     for operation in operations {
-        permit(object, operation).map_err(|why| format!("{why}: {operation}"))?;
+        permit(object, operation, old).map_err(|why| format!("{why}: {operation}"))?;
         let one: json_patch::Patch = serde_json::from_value(json!([operation]))
             .map_err(|error| format!("not RFC 6902: {error}: {operation}"))?;
         json_patch::patch(object, &one).map_err(|error| format!("{error}: {operation}"))?;
@@ -20,7 +21,7 @@ pub(crate) fn apply(object: &mut Value, patch: &Value) -> Result<(), String> {
     Ok(())
 }
 
-fn permit(object: &Value, operation: &Value) -> Result<(), String> {
+fn permit(object: &Value, operation: &Value, old: &Value) -> Result<(), String> {
     let text = |member: &str| operation[member].as_str().unwrap_or_default();
     let (op, path) = (text("op"), text("path"));
     let value = &operation["value"];
@@ -51,7 +52,7 @@ fn permit(object: &Value, operation: &Value) -> Result<(), String> {
             "containers" | "initContainers" | "ephemeralContainers",
             "N",
             ref rest @ ..,
-        ] => permit_in_container(object, op, path, rest, value),
+        ] => permit_in_container((object, old), op, path, rest, value),
         ["spec", "volumes", "N", "secret", "secretName"]
         | [
             "spec",
@@ -77,7 +78,7 @@ fn permit(object: &Value, operation: &Value) -> Result<(), String> {
 }
 
 fn permit_in_container(
-    object: &Value,
+    (object, old): (&Value, &Value),
     op: &str,
     path: &str,
     rest: &[&str],
@@ -109,7 +110,9 @@ fn permit_in_container(
                 variable["value"].is_null() && variable["valueFrom"].is_null()
             });
             let is_ours = value["secretKeyRef"]["name"].is_string();
-            (op == "add" && is_free && is_ours)
+            // What the live pod has is put back.
+            let is_live = old.to_string().contains(&value.to_string());
+            (op == "add" && is_ours && (is_free || is_live))
                 .then_some(())
                 .ok_or("replaces a source".to_owned())
         }

@@ -126,7 +126,7 @@ impl Target {
         let body = review(operation, pod, old).to_string().into_bytes();
         let answer = self.post(Path::Mutate, &body, true).await?;
         if let Some(patch) = &answer.patch {
-            patches::apply(pod, patch).map_err(|trouble| finding(&body, trouble))?;
+            patches::apply(pod, patch, old).map_err(|trouble| finding(&body, trouble))?;
         }
         Ok(answer)
     }
