@@ -19,6 +19,8 @@ mod architecture;
 mod esc_server;
 mod generated;
 #[cfg(test)]
+mod generators;
+#[cfg(test)]
 mod provider_contract;
 #[cfg(test)]
 mod provider_double;
