@@ -179,8 +179,8 @@ async fn what_works_passes_without_a_word(#[case] yaml: &str) {
     "spec.provider.doppler: is not served by this build"
 )]
 #[case::generator_of_another_build(
-    "kind: Grafana\nspec: {url: u, auth: {}, serviceAccount: {name: n, role: r}}",
-    "spec: generators of kind Grafana are not served"
+    "kind: Webhook\nspec: {url: u, result: {}}",
+    "spec: generators of kind Webhook are not served"
 )]
 #[case::cluster_store_for_many_namespaces(
     "kind: ClusterExternalSecret\nspec: {externalSecretSpec: {secretStoreRef: {kind: ClusterSecretStore, name: later}, dataFrom: [{extract: {key: k}}]}}",

@@ -23,6 +23,8 @@ mod architecture;
 mod esc_server;
 mod generated;
 #[cfg(test)]
+mod generators;
+#[cfg(test)]
 mod provider_contract;
 #[cfg(test)]
 mod provider_double;
@@ -32,6 +34,8 @@ mod provider_fake;
 mod provider_kubernetes;
 #[cfg(all(test, feature = "provider-pulumi"))]
 mod provider_pulumi;
+#[cfg(all(test, feature = "provider-pulumi"))]
+mod provider_pulumi_push;
 #[cfg(all(test, feature = "provider-vault", feature = "provider-openbao"))]
 mod provider_vault;
 mod template_cli;
