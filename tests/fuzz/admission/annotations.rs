@@ -49,15 +49,17 @@ pub(crate) fn attempt(chance: &mut Chance) -> Tried {
         if canonical(&again) != text {
             return found(format!("{alias}: canonical form has another: {text}"));
         }
-        // As an annotation it means the same, too.
+        // As an annotation it means the same, too, unless it has what YAML does not hold.
+        let is_outside =
+            |c: char| c.is_control() || matches!(c, '\u{feff}' | '\u{fffe}' | '\u{ffff}');
+        if text.contains(is_outside) {
+            continue;
+        }
         let key = format!("latchkey.dev/secret.{alias}");
-        let spaced = text.replace("\":", "\": ");
-        let annotation = [(key.as_str(), spaced.as_str())];
-        let is_text_plain = !text.contains("\":\\\"")
-            && spaced.matches(": ").count() == text.matches("\":").count();
+        let broken = text.replacen('{', "{\n", 1);
+        let annotation = [(key.as_str(), broken.as_str())];
         match parse("team", annotation.into_iter()) {
             Ok(same) if same.aliases.get(alias) == Some(source) => {}
-            _ if !is_text_plain => {}
             Ok(other) => {
                 return found(format!(
                     "{alias}: {text} means {:?}",
