@@ -14,6 +14,8 @@ mod password;
 mod quay;
 mod ssh_key;
 mod uuid;
+#[cfg(feature = "provider-vault")]
+mod vault;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,6 +30,7 @@ use crate::api::generators as api;
 use crate::api::meta::SecretKeySelector;
 use crate::cluster::secrets::SecretReader;
 use crate::http;
+use crate::providers::Registry;
 use crate::secret::{SecretBytes, SecretMap};
 
 /// Kind of a generator that every namespace may use.
@@ -42,6 +45,8 @@ pub struct Context {
     pub secrets: Arc<dyn SecretReader>,
     /// Calls servers.
     pub http: http::Client,
+    /// Sessions with the servers of stores.
+    pub registry: Arc<Registry>,
     /// The present.
     pub now: Timestamp,
     /// Generators of another class are left alone.
@@ -153,6 +158,8 @@ pub fn parse(kind: &str, spec: Value) -> Result<Box<dyn Generator>, Error> {
         "QuayAccessToken" => Box::new(read::<api::QuayAccessTokenSpec>(kind, spec)?),
         "SSHKey" => Box::new(read::<api::SshKeySpec>(kind, spec)?),
         "UUID" => Box::new(read::<api::UuidSpec>(kind, spec)?),
+        #[cfg(feature = "provider-vault")]
+        "VaultDynamicSecret" => Box::new(read::<api::VaultDynamicSecretSpec>(kind, spec)?),
         CLUSTER_GENERATOR => {
             let (kind, spec) = open(spec)?;
             return parse(&kind, spec);

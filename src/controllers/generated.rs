@@ -73,6 +73,7 @@ pub(crate) fn surroundings(context: &Context, namespace: &str) -> generators::Co
         namespace: namespace.to_owned(),
         secrets: std::sync::Arc::clone(&context.reader),
         http: context.options.http.clone(),
+        registry: std::sync::Arc::clone(&context.registry),
         now: context.now(),
         controller_class: context.options.controller_class.clone(),
     }

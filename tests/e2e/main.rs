@@ -10,6 +10,7 @@ mod chart;
 mod control_plane;
 mod external_secret;
 mod faults;
+mod generated;
 mod injection;
 mod kinds;
 mod node;
