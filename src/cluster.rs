@@ -4,6 +4,7 @@ pub mod authorize;
 pub mod events;
 pub mod generator_object;
 pub mod injection_key;
+pub mod manifest_object;
 pub mod reference;
 pub mod remote;
 pub mod request;

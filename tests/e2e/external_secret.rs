@@ -113,13 +113,21 @@ spec:
   dataFrom:
   - find: {name: {regexp: ^tok}}
     rewrite: [{regexp: {source: '^(.*)$', target: 'found-$1'}}]
+  - extract: {key: db}
+    rewrite: [{transform: {template: 'DB_{{ .value | upper }}'}}]
   data:
   - {secretKey: user, remoteRef: {key: db, property: user}}
   - {secretKey: greeting, remoteRef: {key: encoded, decodingStrategy: Base64}}
 ",
                 )
                 .await?;
-            let values = [("found-token", "t0"), ("greeting", "hello"), ("user", "u")];
+            let values = [
+                ("DB_PASSWORD", "p"),
+                ("DB_USER", "u"),
+                ("found-token", "t0"),
+                ("greeting", "hello"),
+                ("user", "u"),
+            ];
             let secret = place.holds("app-secret", &values).await?;
             let labels = secret.metadata.labels.unwrap_or_default();
             assert_eq!(labels["team"], "x");
@@ -273,6 +281,40 @@ spec:
                 Ok(())
             })
             .await
+        })
+        .await
+}
+
+#[tokio::test]
+async fn a_closed_window_holds_refreshes_back_and_force_sync_does_not_wait() -> anyhow::Result<()> {
+    let world = world().await?;
+    world
+        .run("windows", async |place| {
+            place.apply(STORE).await?;
+            place
+                .apply(
+                    "
+apiVersion: external-secrets.io/v1
+kind: ExternalSecret
+metadata: {name: app, namespace: NS}
+spec:
+  secretStoreRef: {name: fake}
+  refreshInterval: 2s
+  syncWindows: {kind: allow, windows: [{schedule: '0 0 29 2 *', duration: 1m}]}
+  data: [{secretKey: k, remoteRef: {key: token}}]
+",
+                )
+                .await?;
+            place.holds("app", &[("k", "t0")]).await?;
+            place.apply(&STORE.replace("t0", "t1")).await?;
+            let text = "secret synced; the refresh that is due waits for spec.syncWindows until ";
+            place.ready("ExternalSecret", "app", "True", text).await?;
+            place.holds("app", &[("k", "t0")]).await?;
+            let note = "external-secrets.io/force-sync=1";
+            let force = ["annotate", "es", "app", note, "-n", &place.namespace];
+            place.kubectl.run(force).await?;
+            place.holds("app", &[("k", "t1")]).await?;
+            Ok(())
         })
         .await
 }

@@ -251,7 +251,14 @@ async fn a_pushed_secret_follows_its_push_secret_and_goes_with_it() -> anyhow::R
             place.holds("one", &[("name", "u")]).await?;
             let all = place.holds("all", &[("pass", "p"), ("user", "u")]).await?;
             ensure!(all.metadata.labels.unwrap_or_default()["from"] == "push");
+            let source = json!({"apiVersion": "v1", "kind": "Secret",
+                "metadata": {"name": "source", "namespace": place.namespace}, "stringData": {"user": "v"}});
+            place.apply(&source.to_string()).await?;
+            place.holds("one", &[("name", "v")]).await?;
             let pushes = alpha(place, "PushSecret");
+            let made = Patch::Merge(json!({"spec": {"template": {"data": {"user": "{{ .user | upper }}"}}}}));
+            pushes.patch("push", &PatchParams::default(), &made).await?;
+            place.holds("one", &[("name", "V")]).await?;
             let fewer = Patch::Merge(json!({"spec": {"data": [
                 {"match": {"secretKey": "pass", "remoteRef": {"remoteKey": "one", "property": "name"}}}]}}));
             pushes.patch("push", &PatchParams::default(), &fewer).await?;

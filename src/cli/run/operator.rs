@@ -27,12 +27,24 @@ pub(super) struct Args {
     /// Time between two validations of a store that names no interval
     #[arg(long, default_value = "5m", value_parser = duration::parse, value_name = "DURATION")]
     store_requeue_interval: SignedDuration,
-    /// Objects of one kind reconciled at once
+    /// Objects of one kind reconciled at once; of ExternalSecrets, which mostly wait for their stores, four
+    /// times as many
     #[arg(long, default_value_t = 16, value_name = "N")]
     concurrent: u16,
+    /// ExternalSecrets of one store reconciled at once, so that a slow store does not hold up the others
+    #[arg(long, default_value_t = 8, value_name = "N")]
+    concurrent_per_store: u16,
+    /// Objects that may lose their Secret or keys of it within ten minutes because the store says that the
+    /// values are gone; when it says so for more, all are kept and their conditions tell it. 0 keeps none
+    #[arg(long, default_value_t = 10, value_name = "N")]
+    deletion_limit: usize,
     /// Lets ExternalSecrets take over Secrets that nobody owns, as ESO does, without being asked
     #[arg(long)]
     adopt_unowned_secrets: bool,
+    /// Lets ExternalSecrets keep objects of other kinds than Secret (`spec.target.manifest`), whose values
+    /// whoever may read the kind can read
+    #[arg(long)]
+    unsafe_allow_generic_targets: bool,
     /// How long a Secret made for pods stays after the last of them has gone
     #[arg(long, default_value = "1h", value_parser = duration::parse, value_name = "DURATION")]
     retain: SignedDuration,
@@ -95,7 +107,10 @@ pub(super) fn add(process: &mut Bound, args: Args, shared: &Shared) -> anyhow::R
         esc_url,
         store_requeue_interval,
         concurrent,
+        concurrent_per_store,
+        deletion_limit,
         adopt_unowned_secrets,
+        unsafe_allow_generic_targets,
         retain,
         on_revoke,
         revoke_grace,
@@ -116,6 +131,9 @@ pub(super) fn add(process: &mut Bound, args: Args, shared: &Shared) -> anyhow::R
             controller_class: shared.controller_class.clone(),
             store_interval: store_requeue_interval.unsigned_abs(),
             concurrency: concurrent,
+            lanes: (usize::from(concurrent) * 4, concurrent_per_store.into()),
+            deletion_limit,
+            generic_targets: unsafe_allow_generic_targets,
             adopt_unowned: adopt_unowned_secrets,
             namespace: None,
         },

@@ -10,12 +10,14 @@ use jiff::Timestamp;
 use crate::api::v1::{DecodingStrategy, DeletionPolicy};
 use crate::cluster::generator_object;
 use crate::controllers::Context;
-use crate::controllers::external_secret::plan::Failure;
+use crate::controllers::external_secret::plan::{Failure, Keeps};
+use crate::controllers::external_secret::render::transformed;
 use crate::controllers::external_secret::status;
 use crate::generators;
 use crate::model::external_secret::{Entry, ExternalSecret, GeneratorId, Source};
+use crate::model::keys;
+use crate::model::rewrite::{self, Rewrite};
 use crate::model::secret_store::{Store, StoreId};
-use crate::model::{keys, rewrite};
 use crate::providers::{ClientContext, ErrorKind, SecretsClient};
 use crate::secret::{SecretBytes, SecretMap};
 
@@ -28,6 +30,10 @@ pub(in crate::controllers) struct Fetched {
     pub skipped: Vec<String>,
     /// Whether a search answered nothing; an empty answer alone must not delete anything.
     pub found_nothing: bool,
+    /// Why some entries have no value, where the object is content with the others.
+    pub failed: Option<Failure>,
+    /// The keys that those entries would have made, which keep their last value.
+    pub keeps: Keeps,
 }
 
 /// Why an entry has no value.
@@ -64,12 +70,13 @@ impl From<crate::providers::Error> for EntryError {
 /// Fetches every entry, each store by one client; values fetched before `not_before` are too old.
 ///
 /// # Errors
-/// When any entry fails: the failure lists every entry that did, so that all can be mended at once.
+/// When any entry fails: the failure lists every entry that did, so that all can be mended at once. With
+/// `partial` it is part of what was fetched, as long as anything was.
 pub(in crate::controllers) async fn fetch(
     context: &Context,
     object: &ExternalSecret,
     stores: &HashMap<StoreId, Arc<Store>>,
-    not_before: Timestamp,
+    (not_before, partial): (Timestamp, bool),
 ) -> Result<Fetched, Failure> {
     let mut clients = HashMap::new();
     for id in object.stores() {
@@ -86,17 +93,16 @@ pub(in crate::controllers) async fn fetch(
     let fetches = object.entries.iter().map(|entry| async {
         let client = entry.store.as_ref().map(|store| &clients[store]);
         match (&entry.source, client) {
-            (Source::Generate(generator), _) => generate(context, object, generator)
-                .await
-                .and_then(|values| {
-                    finish(entry, Answer::Many(values)).map_err(EntryError::invalid)
-                }),
-            (_, Some(Ok(client))) => fetch_entry(client.as_ref(), entry).await,
+            (Source::Generate(generator), _) => {
+                let values = generate(context, object, generator).await?;
+                finished(context, entry, Answer::Many(values)).await
+            }
+            (_, Some(Ok(client))) => fetch_entry(context, client.as_ref(), entry).await,
             (_, Some(Err(error))) => Err(error.clone()),
             (_, None) => Err(EntryError::invalid("no store is named")),
         }
     });
-    merge(object, join_all(fetches).await)
+    merge(object, join_all(fetches).await, partial)
 }
 
 async fn client(
@@ -143,7 +149,11 @@ async fn generate(
     })
 }
 
-async fn fetch_entry(client: &dyn SecretsClient, entry: &Entry) -> Result<SecretMap, EntryError> {
+async fn fetch_entry(
+    context: &Context,
+    client: &dyn SecretsClient,
+    entry: &Entry,
+) -> Result<SecretMap, EntryError> {
     let started = std::time::Instant::now();
     let answer = match &entry.source {
         Source::Single { reference, .. } => client.get(reference).await.map(Answer::Single),
@@ -157,7 +167,25 @@ async fn fetch_entry(client: &dyn SecretsClient, entry: &Entry) -> Result<Secret
         ok = answer.is_ok(),
         "Fetched entry"
     );
-    finish(entry, answer?).map_err(EntryError::invalid)
+    finished(context, entry, answer?).await
+}
+
+/// As [`finish`]; a thread of its own where templates make keys, which may take it for a second.
+async fn finished(
+    context: &Context,
+    entry: &Entry,
+    answer: Answer,
+) -> Result<SecretMap, EntryError> {
+    let now = context.now();
+    let renders = |rewrite: &Rewrite| matches!(rewrite, Rewrite::Transform(_));
+    if !entry.rewrite.iter().any(renders) {
+        return finish(entry, answer, now).map_err(EntryError::invalid);
+    }
+    let entry = entry.clone();
+    let finished = tokio::task::spawn_blocking(move || finish(&entry, answer, now)).await;
+    let finished =
+        finished.map_err(|_| "the template made latchkey panic; its log has the cause".to_owned());
+    finished.flatten().map_err(EntryError::invalid)
 }
 
 enum Answer {
@@ -166,7 +194,7 @@ enum Answer {
 }
 
 /// Makes keys legal and decodes values (eso.md §2.6).
-fn finish(entry: &Entry, answer: Answer) -> Result<SecretMap, String> {
+fn finish(entry: &Entry, answer: Answer, now: Timestamp) -> Result<SecretMap, String> {
     let values = match (answer, &entry.source) {
         (Answer::Single(value), Source::Single { secret_key, .. }) => {
             [(secret_key.clone(), value)].into_iter().collect()
@@ -185,8 +213,10 @@ fn finish(entry: &Entry, answer: Answer) -> Result<SecretMap, String> {
             })?
         }
         (Answer::Many(values), _) => keys::validate(
-            rewrite::apply(values, &entry.rewrite)
-                .map_err(|error| format!("error applying rewrite to keys: {error}"))?,
+            rewrite::apply(values, &entry.rewrite, &|template, key| {
+                transformed(now, template, key)
+            })
+            .map_err(|error| format!("error applying rewrite to keys: {error}"))?,
         )?,
     };
     let mut finished = SecretMap::new();
@@ -216,12 +246,21 @@ fn name(strategy: DecodingStrategy) -> &'static str {
     }
 }
 
+/// The keys that an entry would have made.
+fn keeps(entry: &Entry) -> Keeps {
+    match &entry.source {
+        Source::Single { secret_key, .. } => Keeps::Keys([secret_key.clone()].into()),
+        _ => Keeps::All,
+    }
+}
+
 fn merge(
     object: &ExternalSecret,
     answers: Vec<Result<SecretMap, EntryError>>,
+    partial: bool,
 ) -> Result<Fetched, Failure> {
     let mut fetched = Fetched::default();
-    let mut errors: Vec<(String, EntryError)> = Vec::new();
+    let mut errors: Vec<(&Entry, EntryError)> = Vec::new();
     for (entry, answer) in object.entries.iter().zip(answers) {
         match answer {
             Ok(values) => {
@@ -232,7 +271,7 @@ fn merge(
             Err(error) if error.missing && object.target.deletion != DeletionPolicy::Retain => {
                 fetched.skipped.push(entry.label());
             }
-            Err(error) => errors.push((entry.label(), error)),
+            Err(error) => errors.push((entry, error)),
         }
     }
     if errors.is_empty() {
@@ -240,9 +279,10 @@ fn merge(
     }
     let causes: Vec<String> = errors
         .iter()
-        .map(|(label, error)| format!("{label}: {}", error.text))
+        .map(|(entry, error)| format!("{}: {}", entry.label(), error.text))
         .collect();
-    Err(Failure {
+    let failure = Failure {
+        reason: status::SECRET_SYNCED_ERROR,
         summary: status::NO_DATA,
         cause: causes.join("; "),
         retry_after: errors
@@ -250,5 +290,26 @@ fn merge(
             .filter_map(|(_, error)| error.retry_after)
             .max(),
         until_change: errors.iter().all(|(_, error)| error.until_change),
-    })
+    };
+    // Nothing at all is an outage, and what a template would make of a part is not known.
+    let writes_part = partial && !fetched.data.is_empty() && object.target.template.is_none();
+    if !writes_part {
+        return Err(failure);
+    }
+    let whole = |keys: &Keeps| *keys == Keeps::All;
+    let keeps = errors.iter().map(|(entry, _)| keeps(entry));
+    fetched.keeps = keeps.fold(Keeps::default(), |all, more| match (all, more) {
+        (all, more) if whole(&all) || whole(&more) => Keeps::All,
+        (Keeps::Keys(mut all), Keeps::Keys(more)) => {
+            all.extend(more);
+            Keeps::Keys(all)
+        }
+        (all, _) => all,
+    });
+    fetched.failed = Some(Failure {
+        reason: status::PARTIALLY_SYNCED,
+        summary: status::PARTIAL,
+        ..failure
+    });
+    Ok(fetched)
 }
