@@ -1,6 +1,6 @@
 //! ExternalSecrets that work.
 
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::json;
@@ -315,6 +315,82 @@ spec:
             place.kubectl.run(force).await?;
             place.holds("app", &[("k", "t1")]).await?;
             Ok(())
+        })
+        .await
+}
+
+#[tokio::test]
+async fn a_config_map_is_kept_without_a_write_too_many_and_none_of_somebody_else_is_taken()
+-> anyhow::Result<()> {
+    let world = world().await?;
+    world
+        .run("manifest", async |place| {
+            let maps: Api<ConfigMap> = Api::namespaced(place.client.clone(), &place.namespace);
+            place
+                .apply("{apiVersion: v1, kind: ConfigMap, metadata: {name: foreign, namespace: NS}, data: {a: b}}")
+                .await?;
+            place.apply(STORE).await?;
+            let object = |name: &str, target: &str| {
+                format!(
+                    "
+apiVersion: external-secrets.io/v1
+kind: ExternalSecret
+metadata: {{name: {name}, namespace: NS}}
+spec:
+  secretStoreRef: {{name: fake}}
+  refreshInterval: 1s
+  target: {{manifest: {{apiVersion: v1, kind: ConfigMap}}{target}}}
+  dataFrom: [{{extract: {{key: db}}}}]
+"
+                )
+            };
+            place.apply(&object("foreign", "")).await?;
+            let text = "failed to take ownership of target secret";
+            place
+                .ready("ExternalSecret", "foreign", "False", text)
+                .await?;
+            let foreign = maps.get("foreign").await?.data.unwrap_or_default();
+            assert_eq!(foreign["a"], "b");
+
+            let template = ", template: {data: {url: '{{ .user }}:{{ .password }}'}}";
+            place.apply(&object("app", template)).await?;
+            place
+                .ready("ExternalSecret", "app", "True", "resource synced")
+                .await?;
+            let first = maps.get("app").await?;
+            assert_eq!(first.data.clone().unwrap_or_default()["url"], "u:p");
+            let of = [("name", "app"), ("namespace", place.namespace.as_str())];
+            let refreshes = async || {
+                let metrics = world.latchkey.metrics().await?;
+                anyhow::Ok(metrics.sum("externalsecret_sync_calls_total", &of))
+            };
+            let before = refreshes().await?;
+            crate::support::wait::until("two refreshes", crate::world::SOON, async || {
+                anyhow::ensure!(refreshes().await? >= before + 2.0, "not yet");
+                Ok(())
+            })
+            .await?;
+            let second = maps.get("app").await?;
+            assert_eq!(
+                second.metadata.resource_version,
+                first.metadata.resource_version
+            );
+            let changed = STORE.replace("\"u\"", "\"w\"");
+            place.apply(&changed).await?;
+            let soon = crate::world::SOON;
+            crate::support::wait::until("the changed value", soon, async || {
+                let data = maps.get("app").await?.data.unwrap_or_default();
+                anyhow::ensure!(data["url"] == "w:p", "{data:?}");
+                Ok(())
+            })
+            .await?;
+            let delete = ["delete", "es", "app", "-n", &place.namespace];
+            place.kubectl.run(delete).await?;
+            crate::support::wait::until("the owned ConfigMap to go", soon, async || {
+                anyhow::ensure!(maps.get_opt("app").await?.is_none(), "it is there");
+                Ok(())
+            })
+            .await
         })
         .await
 }
