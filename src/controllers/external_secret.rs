@@ -187,6 +187,10 @@ async fn reconcile_readable(object: &ExternalSecret, worker: &Worker) -> Result<
     let snapshot = Snapshot::take(context, &worker.caches, object);
     let observed = snapshot.observed(context);
     let urgency = observed.urgency();
+    let asked = snapshot.force_sync.clone().unwrap_or_default();
+    context.memories.note(&snapshot.key, |memory| {
+        memory.force_seen.get_or_insert(asked);
+    });
     let step = next_step(&observed, context.now());
     drop(observed);
     if !matches!(step, Step::Verify | Step::Keep | Step::Fetch { .. }) {
@@ -311,6 +315,7 @@ async fn tell_success(
         memory.failures = 0;
         memory.retry_at = None;
         memory.left_behind = left_behind;
+        memory.force_seen = Some(snapshot.force_sync.clone().unwrap_or_default());
     });
     pulse::note(context, &snapshot, rest(&snapshot, now));
     context.metrics.fresh(&snapshot.key.0, &snapshot.key.1);

@@ -113,7 +113,7 @@ pub(crate) async fn run(
     let watching = async {
         let (worker, cache) = &watched;
         sources::watch(&worker.context, cache, &worker.changed, woken).await;
-        futures::future::pending().await
+        futures::future::pending::<()>().await;
     };
     tokio::select! {
         () = passes => {}

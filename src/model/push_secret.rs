@@ -297,7 +297,7 @@ fn expressions(field: &str, entry: &PushSecretDataTo) -> Result<Expressions, Com
                 });
             }
             (None, Some(transform)) => {
-                rewrites.push(Rewrite::Transform(transform.template.clone()))
+                rewrites.push(Rewrite::Transform(transform.template.clone()));
             }
             _ => {
                 return Err(Complaint::error(

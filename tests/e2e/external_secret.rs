@@ -5,7 +5,7 @@ use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::json;
 
-use crate::world::{ORGANIZATION, TOKEN, world};
+use crate::world::{ORGANIZATION, Place, TOKEN, World, world};
 
 /// The blog's manifests, in their v1beta1 form.
 const ARTICLE: &str = r"
@@ -319,6 +319,37 @@ spec:
         .await
 }
 
+/// An object that keeps a ConfigMap.
+fn config_map(name: &str, target: &str) -> String {
+    format!(
+        "
+apiVersion: external-secrets.io/v1
+kind: ExternalSecret
+metadata: {{name: {name}, namespace: NS}}
+spec:
+  secretStoreRef: {{name: fake}}
+  refreshInterval: 1s
+  target: {{manifest: {{apiVersion: v1, kind: ConfigMap}}{target}}}
+  dataFrom: [{{extract: {{key: db}}}}]
+"
+    )
+}
+
+/// Waits until `app` was refreshed twice.
+async fn two_refreshes(world: &World, place: &Place) -> anyhow::Result<()> {
+    let of = [("name", "app"), ("namespace", place.namespace.as_str())];
+    let refreshes = async || {
+        let metrics = world.latchkey.metrics().await?;
+        anyhow::Ok(metrics.sum("externalsecret_sync_calls_total", &of))
+    };
+    let before = refreshes().await?;
+    crate::support::wait::until("two refreshes", crate::world::SOON, async || {
+        anyhow::ensure!(refreshes().await? >= before + 2.0, "not yet");
+        Ok(())
+    })
+    .await
+}
+
 #[tokio::test]
 async fn a_config_map_is_kept_without_a_write_too_many_and_none_of_somebody_else_is_taken()
 -> anyhow::Result<()> {
@@ -330,21 +361,7 @@ async fn a_config_map_is_kept_without_a_write_too_many_and_none_of_somebody_else
                 .apply("{apiVersion: v1, kind: ConfigMap, metadata: {name: foreign, namespace: NS}, data: {a: b}}")
                 .await?;
             place.apply(STORE).await?;
-            let object = |name: &str, target: &str| {
-                format!(
-                    "
-apiVersion: external-secrets.io/v1
-kind: ExternalSecret
-metadata: {{name: {name}, namespace: NS}}
-spec:
-  secretStoreRef: {{name: fake}}
-  refreshInterval: 1s
-  target: {{manifest: {{apiVersion: v1, kind: ConfigMap}}{target}}}
-  dataFrom: [{{extract: {{key: db}}}}]
-"
-                )
-            };
-            place.apply(&object("foreign", "")).await?;
+            place.apply(&config_map("foreign", "")).await?;
             let text = "failed to take ownership of target secret";
             place
                 .ready("ExternalSecret", "foreign", "False", text)
@@ -353,23 +370,13 @@ spec:
             assert_eq!(foreign["a"], "b");
 
             let template = ", template: {data: {url: '{{ .user }}:{{ .password }}'}}";
-            place.apply(&object("app", template)).await?;
+            place.apply(&config_map("app", template)).await?;
             place
                 .ready("ExternalSecret", "app", "True", "resource synced")
                 .await?;
             let first = maps.get("app").await?;
             assert_eq!(first.data.clone().unwrap_or_default()["url"], "u:p");
-            let of = [("name", "app"), ("namespace", place.namespace.as_str())];
-            let refreshes = async || {
-                let metrics = world.latchkey.metrics().await?;
-                anyhow::Ok(metrics.sum("externalsecret_sync_calls_total", &of))
-            };
-            let before = refreshes().await?;
-            crate::support::wait::until("two refreshes", crate::world::SOON, async || {
-                anyhow::ensure!(refreshes().await? >= before + 2.0, "not yet");
-                Ok(())
-            })
-            .await?;
+            two_refreshes(world, place).await?;
             let second = maps.get("app").await?;
             assert_eq!(
                 second.metadata.resource_version,

@@ -195,9 +195,20 @@ async fn a_push_to_a_store_that_only_reads_is_told_and_does_not_hold_its_object(
                 Ok(())
             })
             .await?;
+            let failing = async || {
+                let of = [("namespace", place.namespace.as_str()), ("status", "False")];
+                let metrics = world.latchkey.metrics().await?;
+                anyhow::Ok(metrics.sum("pushsecret_status_condition", &of) > 0.0)
+            };
+            wait::until("the series", SOON, async || {
+                ensure!(failing().await?, "no series tells of the failure");
+                Ok(())
+            })
+            .await?;
             pushes.delete("push", &DeleteParams::default()).await?;
-            wait::until("the object to go", SOON, async || {
+            wait::until("the object and its series to go", SOON, async || {
                 ensure!(pushes.get_opt("push").await?.is_none());
+                ensure!(!failing().await?, "the series stays");
                 Ok(())
             })
             .await

@@ -146,17 +146,7 @@ pub(super) fn add(process: &mut Bound, args: Args, shared: &Shared) -> anyhow::R
         on_revoke: on_revoke.with(revoke_grace),
         restart: restart.into(),
     };
-    let candidate = lease.enable_leader_election.then(|| {
-        let identity = shared.identity.clone();
-        let client = shared.client.clone();
-        Candidate::new(
-            client,
-            &shared.own_namespace,
-            identity,
-            &lease,
-            Timestamp::now,
-        )
-    });
+    let candidate = candidate(&lease, shared);
     let ready = process.initializing("operator");
     let drain = process.drain();
     process.task(
@@ -164,6 +154,16 @@ pub(super) fn add(process: &mut Bound, args: Args, shared: &Shared) -> anyhow::R
         operate(context, injection, candidate, ready, drain),
     );
     Ok(())
+}
+
+/// The candidate for leadership, if one of several processes is to lead.
+fn candidate(lease: &lease::Args, shared: &Shared) -> Option<Candidate> {
+    lease.enable_leader_election.then(|| {
+        let identity = shared.identity.clone();
+        let client = shared.client.clone();
+        let namespace = &shared.own_namespace;
+        Candidate::new(client, namespace, identity, lease, Timestamp::now)
+    })
 }
 
 /// Runs the controllers, as the leader if one of several processes is to lead.

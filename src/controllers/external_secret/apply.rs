@@ -167,32 +167,10 @@ async fn write_secret(
     let manager = hash::field_manager(&spec.name);
     let object = object(snapshot, spec, metadata);
     let unknown = snapshot.target().is_none();
-    let optimistic = unknown && spec.target.creation != CreationPolicy::Merge;
-    if optimistic {
-        match plan_write(&object, content.duplicate(), None, context.consent) {
-            Ok(Write::Create(desired)) => match context
-                .objects
-                .create(namespace, name, &manager, &desired)
-                .await
-            {
-                Ok(version) => {
-                    remember(
-                        context,
-                        snapshot,
-                        version,
-                        hash::data(&desired.data),
-                        content.dress.clone(),
-                    );
-                    return Ok(Ok(changed(Occurrence::normal("Created", "secret created"))));
-                }
-                Err(error) if error.is_conflict() => {}
-                Err(error) => return Err(error),
-            },
-            Ok(Write::Nothing(reason, message)) if reason == status::SECRET_SYNCED => {
-                return Ok(Ok(nothing(reason, message)));
-            }
-            Ok(_) => {}
-            Err(failure) => return Ok(Err(Stop::Failed(failure))),
+    if unknown && spec.target.creation != CreationPolicy::Merge {
+        let created = create(context, snapshot, &object, &manager, &content).await?;
+        if let Some(ended) = created {
+            return Ok(ended);
         }
     }
     let stored = context.objects.read(namespace, name).await?;
@@ -223,6 +201,36 @@ async fn write_secret(
     Ok(held.map_or(Ok(written), |failure| Err(Stop::Failed(failure))))
 }
 
+/// Creates a Secret that the cache does not know; `None` where there is one all the same.
+async fn create(
+    context: &Context,
+    snapshot: &Snapshot,
+    object: &Object<'_>,
+    manager: &str,
+    content: &Content,
+) -> Result<Option<Result<Written, Stop>>, Error> {
+    let (namespace, name) = (&object.spec.namespace, &object.spec.target.name);
+    let planned = plan_write(object, content.duplicate(), None, context.consent);
+    let desired = match planned {
+        Ok(Write::Create(desired)) => desired,
+        Ok(Write::Nothing(reason, message)) if reason == status::SECRET_SYNCED => {
+            return Ok(Some(Ok(nothing(reason, message))));
+        }
+        Ok(_) => return Ok(None),
+        Err(failure) => return Ok(Some(Err(Stop::Failed(failure)))),
+    };
+    let created = context.objects.create(namespace, name, manager, &desired);
+    let version = match created.await {
+        Ok(version) => version,
+        Err(error) if error.is_conflict() => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let data_hash = hash::data(&desired.data);
+    remember(context, snapshot, version, data_hash, content.dress.clone());
+    let told = Occurrence::normal("Created", "secret created");
+    Ok(Some(Ok(changed(told))))
+}
+
 /// The write as far as the brake on mass deletion lets it pass, and what to tell if that is not all
 /// of it. Only what the store took away is looked at: what the user took out of the object goes.
 fn restrained(
@@ -249,12 +257,12 @@ fn restrained(
     if allowed.is_some_and(|value| value == "true") {
         return Ok((write, None));
     }
-    let wishing = match context.brake.ask(&snapshot.key, loss, context.now()) {
+    match context.brake.ask(&snapshot.key, loss, context.now()) {
         Verdict::Granted => return Ok((write, None)),
         Verdict::Pause(wait) => return Err(Stop::Later(wait)),
-        Verdict::Held(wishing) => wishing,
-    };
-    let failure = held(wishing);
+        Verdict::Held => {}
+    }
+    let failure = held();
     if loss == Loss::Secret {
         return Err(Stop::Failed(failure));
     }
@@ -267,10 +275,10 @@ fn restrained(
 }
 
 /// Why a deletion is held back.
-pub(super) fn held(wishing: usize) -> Failure {
+pub(super) fn held() -> Failure {
     let cause = format!(
-        "{wishing} objects would lose values at about the same time; if that is meant, annotate the \
-         ExternalSecret with {ALLOW_DELETION_ANNOTATION}=true or run latchkey with a higher --deletion-limit"
+        "more objects than --deletion-limit would lose values at about the same time; if that is meant, annotate \
+         the ExternalSecret with {ALLOW_DELETION_ANNOTATION}=true or run latchkey with a higher limit"
     );
     Failure {
         reason: status::DELETION_HELD,

@@ -38,7 +38,7 @@ pub(crate) enum Verdict {
     /// Ask again after this wait.
     Pause(Duration),
     /// Not while so many objects would.
-    Held(usize),
+    Held,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -82,9 +82,8 @@ impl Brake {
         let wish = wishes.entry(key.clone()).or_insert(new);
         wish.repeated = now;
         let ripe = wish.since + PAUSE;
-        let wishing = wishes.len();
-        if wishing > self.limit {
-            return Verdict::Held(wishing);
+        if wishes.len() > self.limit {
+            return Verdict::Held;
         }
         if loss == Loss::Secret && now < ripe {
             return Verdict::Pause(until(now, ripe));
@@ -138,7 +137,7 @@ mod tests {
         for round in 1..5 {
             for object in 0..10 {
                 let verdict = brake.ask(&key(object), Loss::Secret, at(round * 400));
-                assert_eq!(verdict, Verdict::Held(10));
+                assert_eq!(verdict, Verdict::Held);
             }
         }
     }
@@ -160,9 +159,9 @@ mod tests {
         for object in 0..2 {
             assert_eq!(brake.ask(&key(object), Loss::Part, at(0)), Verdict::Granted);
         }
-        assert_eq!(brake.ask(&key(2), Loss::Part, at(60)), Verdict::Held(3));
+        assert_eq!(brake.ask(&key(2), Loss::Part, at(60)), Verdict::Held);
         brake.withdraw(&key(0));
-        assert_eq!(brake.ask(&key(2), Loss::Part, at(120)), Verdict::Held(3));
+        assert_eq!(brake.ask(&key(2), Loss::Part, at(120)), Verdict::Held);
         assert_eq!(brake.ask(&key(2), Loss::Part, at(601)), Verdict::Granted);
     }
 
@@ -173,7 +172,7 @@ mod tests {
             brake.ask(&key(1), Loss::Secret, at(0)),
             Verdict::Pause(_)
         ));
-        assert_eq!(brake.ask(&key(2), Loss::Secret, at(1)), Verdict::Held(2));
+        assert_eq!(brake.ask(&key(2), Loss::Secret, at(1)), Verdict::Held);
         brake.withdraw(&key(1));
         assert_eq!(brake.ask(&key(2), Loss::Secret, at(40)), Verdict::Granted);
     }

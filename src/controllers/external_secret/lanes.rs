@@ -5,7 +5,7 @@
 //! refreshes, and what failed before comes last and gets at most half of all places. So a store that
 //! answers slowly or not at all delays only its own objects.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::oneshot;
@@ -60,20 +60,20 @@ impl Lanes {
         let ticket = Ticket { urgency, stores };
         let (door, opened) = oneshot::channel();
         let number = self.with(|state| {
-            let number = state.queue.wait(ticket.clone());
+            let number = state.queue.wait(&ticket);
             state.doors.insert(number, door);
             number
         });
         let mut waiting = Waiting {
             lanes: self,
-            number: Some(number),
+            turn: Some((ticket.clone(), number)),
         };
         self.let_in();
         let place = opened.await.unwrap_or_else(|_| Place {
             lanes: self.clone(),
             ticket,
         });
-        waiting.number = None;
+        waiting.turn = None;
         place
     }
 
@@ -81,22 +81,18 @@ impl Lanes {
     fn let_in(&self) {
         loop {
             let admitted = self.with(|state| {
-                let admitted = state.queue.admit();
-                let doors = admitted.into_iter();
-                let doors = doors.map(|(number, ticket)| (state.doors.remove(&number), ticket));
-                doors.collect::<Vec<_>>()
+                let (number, ticket) = state.queue.admit()?;
+                Some((state.doors.remove(&number), ticket))
             });
-            if admitted.is_empty() {
+            let Some((door, ticket)) = admitted else {
                 return;
-            }
-            for (door, ticket) in admitted {
-                let place = Place {
-                    lanes: self.clone(),
-                    ticket,
-                };
-                // Where nobody waits any more the place comes back and is dropped.
-                drop(door.map(|door| door.send(place)));
-            }
+            };
+            let place = Place {
+                lanes: self.clone(),
+                ticket,
+            };
+            // Where nobody waits any more the place comes back and is dropped.
+            drop(door.map(|door| door.send(place)));
         }
     }
 
@@ -115,21 +111,22 @@ impl Drop for Place {
 /// One who waits.
 struct Waiting<'a> {
     lanes: &'a Lanes,
-    number: Option<u64>,
+    turn: Option<(Ticket, u64)>,
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        if let Some(number) = self.number {
+        if let Some((ticket, number)) = &self.turn {
             self.lanes.with(|state| {
-                state.queue.forget(number);
-                drop(state.doors.remove(&number));
+                state.queue.forget(ticket, *number);
+                drop(state.doors.remove(number));
             });
         }
     }
 }
 
-/// Who is in and who waits, in pure form.
+/// Who is in and who waits, in pure form. Those who wait for the same stores stand in one line, so that
+/// only its head is looked at.
 #[derive(Debug)]
 struct Queue {
     total: usize,
@@ -137,7 +134,7 @@ struct Queue {
     inside: usize,
     retries: usize,
     by_store: HashMap<StoreId, usize>,
-    waiting: BTreeMap<(Urgency, u64), Ticket>,
+    lines: BTreeMap<Vec<StoreId>, BTreeSet<(Urgency, u64)>>,
     last: u64,
 }
 
@@ -149,52 +146,55 @@ impl Queue {
             inside: 0,
             retries: 0,
             by_store: HashMap::new(),
-            waiting: BTreeMap::new(),
+            lines: BTreeMap::new(),
             last: 0,
         }
     }
 
-    fn wait(&mut self, ticket: Ticket) -> u64 {
+    fn wait(&mut self, ticket: &Ticket) -> u64 {
         self.last += 1;
-        self.waiting.insert((ticket.urgency, self.last), ticket);
+        let line = self.lines.entry(ticket.stores.clone()).or_default();
+        line.insert((ticket.urgency, self.last));
         self.last
     }
 
-    fn forget(&mut self, number: u64) {
-        self.waiting.retain(|(_, waiting), _| *waiting != number);
+    fn forget(&mut self, ticket: &Ticket, number: u64) {
+        if let Some(line) = self.lines.get_mut(&ticket.stores) {
+            line.remove(&(ticket.urgency, number));
+            if line.is_empty() {
+                self.lines.remove(&ticket.stores);
+            }
+        }
     }
 
-    /// Lets in all whose turn it is, by urgency and then by arrival.
-    fn admit(&mut self) -> Vec<(u64, Ticket)> {
-        let mut admitted = Vec::new();
-        let mut keys = Vec::new();
-        for (key, ticket) in &self.waiting {
-            if self.inside >= self.total {
-                break;
-            }
-            let retries = ticket.urgency == Urgency::Retry;
-            if retries && self.retries >= self.total.div_ceil(2) {
-                break;
-            }
-            let full = |store: &StoreId| {
-                self.by_store
-                    .get(store)
-                    .is_some_and(|inside| *inside >= self.per_store)
-            };
-            if ticket.stores.iter().any(full) {
-                continue;
-            }
-            for store in &ticket.stores {
-                *self.by_store.entry(store.clone()).or_default() += 1;
-            }
-            self.inside += 1;
-            self.retries += usize::from(retries);
-            keys.push(*key);
+    /// Lets the next in, by urgency and then by arrival.
+    fn admit(&mut self) -> Option<(u64, Ticket)> {
+        if self.inside >= self.total {
+            return None;
         }
-        for key in keys {
-            admitted.extend(self.waiting.remove(&key).map(|ticket| (key.1, ticket)));
+        let retries_full = self.retries >= self.total.div_ceil(2);
+        let full = |store: &StoreId| {
+            let inside = self.by_store.get(store);
+            inside.is_some_and(|inside| *inside >= self.per_store)
+        };
+        let open = self
+            .lines
+            .iter()
+            .filter(|(stores, _)| !stores.iter().any(full));
+        let heads = open.filter_map(|(stores, line)| Some((*line.first()?, stores)));
+        let ready = heads.filter(|((urgency, _), _)| *urgency != Urgency::Retry || !retries_full);
+        let ((urgency, number), stores) = ready.min_by_key(|(head, _)| *head)?;
+        let ticket = Ticket {
+            urgency,
+            stores: stores.clone(),
+        };
+        self.forget(&ticket, number);
+        for store in &ticket.stores {
+            *self.by_store.entry(store.clone()).or_default() += 1;
         }
-        admitted
+        self.inside += 1;
+        self.retries += usize::from(urgency == Urgency::Retry);
+        Some((number, ticket))
     }
 
     fn leave(&mut self, ticket: &Ticket) {
@@ -230,18 +230,19 @@ mod tests {
     }
 
     fn admitted(queue: &mut Queue) -> Vec<u64> {
-        let admitted = queue.admit().into_iter();
-        admitted.map(|(number, _)| number).collect()
+        std::iter::from_fn(|| queue.admit())
+            .map(|(number, _)| number)
+            .collect()
     }
 
     #[test]
     fn a_store_that_never_answers_leaves_room_for_the_others() {
         let mut queue = Queue::new(4, 2);
         for _ in 0..100 {
-            queue.wait(ticket(Urgency::Refresh, "broken"));
+            queue.wait(&ticket(Urgency::Refresh, "broken"));
         }
         assert_eq!(admitted(&mut queue), [1, 2]);
-        let healthy = queue.wait(ticket(Urgency::Refresh, "healthy"));
+        let healthy = queue.wait(&ticket(Urgency::Refresh, "healthy"));
         assert_eq!(admitted(&mut queue), [healthy]);
         queue.leave(&ticket(Urgency::Refresh, "healthy"));
         assert!(admitted(&mut queue).is_empty());
@@ -257,7 +258,7 @@ mod tests {
             Urgency::First,
         ];
         for urgency in order {
-            queue.wait(ticket(urgency, "s"));
+            queue.wait(&ticket(urgency, "s"));
         }
         for (number, urgency) in [4, 3, 2, 1].into_iter().zip(order.into_iter().rev()) {
             assert_eq!(admitted(&mut queue), [number]);
@@ -269,10 +270,10 @@ mod tests {
     fn retries_get_half_of_the_places() {
         let mut queue = Queue::new(4, 1);
         for name in ["a", "b", "c", "d"] {
-            queue.wait(ticket(Urgency::Retry, name));
+            queue.wait(&ticket(Urgency::Retry, name));
         }
         assert_eq!(admitted(&mut queue), [1, 2]);
-        let fresh = queue.wait(ticket(Urgency::Refresh, "e"));
+        let fresh = queue.wait(&ticket(Urgency::Refresh, "e"));
         assert_eq!(admitted(&mut queue), [fresh]);
     }
 

@@ -117,15 +117,33 @@ async fn bring(
         Err(why) => return Ok(Err(failed("could not apply template to manifest", why))),
     };
     let wanted = dressed(object, manifest, body);
+    Ok(Ok(apply(
+        context, snapshot, object, &kind, standing, &wanted,
+    )
+    .await?))
+}
+
+/// Applies the object unless it is the very one that was applied last, and stands there unchanged.
+async fn apply(
+    context: &Context,
+    snapshot: &Snapshot,
+    object: &Object<'_>,
+    kind: &Kind,
+    standing: Option<Standing>,
+    wanted: &Value,
+) -> Result<Written, Error> {
+    let in_place = unchanged(status::RESOURCE_SYNCED, status::RESOURCE_IN_PLACE);
+    let (name, manager) = (
+        &object.spec.target.name,
+        hash::field_manager(&object.spec.name),
+    );
     let hash = wanted["metadata"]["annotations"][DATA_HASH_ANNOTATION].clone();
     let known = context.memories.recall(&snapshot.key).applied;
     let present = standing.as_ref().map(|standing| &standing.resource_version);
     if known.is_some() && known == present.map(|version| format!("{hash} {version}")) {
-        let (reason, message) = (status::RESOURCE_SYNCED, status::RESOURCE_IN_PLACE);
-        return Ok(Ok(unchanged(reason, message)));
+        return Ok(in_place);
     }
-    let manager = hash::field_manager(&spec.name);
-    let version = kind.apply(name, &manager, &wanted).await?;
+    let version = kind.apply(name, &manager, wanted).await?;
     let event = match present {
         None => Some("Created"),
         Some(present) if *present != version => Some("Updated"),
@@ -134,10 +152,7 @@ async fn bring(
     context.memories.note(&snapshot.key, |memory| {
         memory.applied = Some(format!("{hash} {version}"));
     });
-    Ok(Ok(Written {
-        event,
-        ..unchanged(status::RESOURCE_SYNCED, status::RESOURCE_IN_PLACE)
-    }))
+    Ok(Written { event, ..in_place })
 }
 
 fn unchanged(reason: &'static str, message: &'static str) -> Written {
@@ -175,7 +190,7 @@ async fn without_values(
         {
             Verdict::Granted => {}
             Verdict::Pause(wait) => return Ok(Err(Ended::Raced(wait))),
-            Verdict::Held(wishing) => return Ok(Err(Ended::Failed(super::apply::held(wishing)))),
+            Verdict::Held => return Ok(Err(Ended::Failed(super::apply::held()))),
         }
     }
     kind.delete(&object.spec.target.name, &standing).await?;

@@ -21,6 +21,8 @@ pub(crate) struct Memory {
     pub verified: Option<Verified>,
     /// Hash and version of the object that is kept in place of a Secret, as last applied.
     pub applied: Option<String>,
+    /// The annotation that asks for new values, as last served or first met; empty where it was absent.
+    pub force_seen: Option<String>,
     /// Failures in a row.
     pub failures: u32,
     /// No try before this moment, unless the object or a store changes.

@@ -54,9 +54,9 @@ pub(super) async fn delete(
         let name = secret.name_any();
         if !allowed {
             let verdict = context.brake.ask(&snapshot.key, Loss::Part, context.now());
-            if let Verdict::Held(wishing) = verdict {
+            if verdict == Verdict::Held {
                 let note = format!(
-                    "secret {name:?} is an orphan and stays: {wishing} objects would delete something at about \
+                    "secret {name:?} is an orphan and stays: more objects than --deletion-limit would delete something at about \
                      the same time; annotate the ExternalSecret with {ALLOW_DELETION_ANNOTATION}=true if that is meant"
                 );
                 return Ok(Left::Some(Occurrence::warning("DeletionHeld", note)));

@@ -177,10 +177,22 @@ fn is_periodic(object: &ExternalSecret) -> bool {
     refresh.policy == RefreshPolicy::Periodic && refresh.interval > SignedDuration::ZERO
 }
 
-/// Whether a refresh that is due must wait for the windows of the spec, and until when if not for ever.
-fn held(object: &ExternalSecret, now: Timestamp) -> Option<Option<Timestamp>> {
-    let opening = object.windows.as_ref()?.opening(now);
-    (opening != Some(now)).then_some(opening)
+/// Whether the windows of the spec let a refresh pass.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Gate {
+    Open,
+    /// Until this moment, if not for ever.
+    Closed(Option<Timestamp>),
+}
+
+fn gate(object: &ExternalSecret, now: Timestamp) -> Gate {
+    match &object.windows {
+        None => Gate::Open,
+        Some(windows) => match windows.opening(now) {
+            Some(opening) if opening == now => Gate::Open,
+            opening => Gate::Closed(opening),
+        },
+    }
 }
 
 enum Need {
@@ -219,22 +231,22 @@ fn need(observed: &Observed<'_>, object: &ExternalSecret, now: Timestamp) -> Nee
         RefreshPolicy::OnChange => changed,
         RefreshPolicy::Periodic => changed && !once,
     };
-    if asks_again {
+    if asks_again || observed.was_asked() {
         return Need::Values(now - CHANGE_SHARE);
     }
     let due = is_periodic(object) && refreshed < latest_tick;
-    let held = held(object, now).filter(|_| due);
-    if due && held.is_none() {
+    let gate = gate(object, now);
+    if due && gate == Gate::Open {
         return Need::Values(latest_tick);
     }
     match drift(observed, &object.target) {
         Drift::Certain if once => Need::Values(now - FIRST_SYNC_SHARE),
         Drift::Certain => Need::Values(latest_tick),
         Drift::Possible => Need::Look,
-        Drift::None => held.map_or_else(
-            || Need::Nothing(rest_after_success(object, now)),
-            Need::Windows,
-        ),
+        Drift::None => match gate {
+            Gate::Closed(opening) if due => Need::Windows(opening),
+            _ => Need::Nothing(rest_after_success(object, now)),
+        },
     }
 }
 
@@ -258,13 +270,13 @@ fn need_of_generated(observed: &Observed<'_>, object: &ExternalSecret, now: Time
         RefreshPolicy::Periodic => !once,
     };
     let edited = generation(synced) != generation(&observed.version);
-    if heeds_changes && (edited || observed.is_forced(object)) {
+    if observed.was_asked() || (heeds_changes && (edited || observed.is_forced(object))) {
         return Need::Values(now);
     }
     let periodic = is_periodic(object);
     let due = refreshed.min(now) + interval;
-    let held = held(object, now).filter(|_| periodic && due <= now);
-    if periodic && due <= now && held.is_none() {
+    let (gate, is_due) = (gate(object, now), periodic && due <= now);
+    if is_due && gate == Gate::Open {
         return Need::Values(now);
     }
     if heeds_changes && synced != observed.version {
@@ -274,10 +286,10 @@ fn need_of_generated(observed: &Observed<'_>, object: &ExternalSecret, now: Time
         Drift::Certain if observed.target.is_none() => Need::Values(now),
         Drift::Certain => Need::Same,
         Drift::Possible => Need::Look,
-        Drift::None => held.map_or_else(
-            || Need::Nothing(periodic.then(|| until(now, due))),
-            Need::Windows,
-        ),
+        Drift::None => match gate {
+            Gate::Closed(opening) if is_due => Need::Windows(opening),
+            _ => Need::Nothing(periodic.then(|| until(now, due))),
+        },
     }
 }
 
@@ -354,6 +366,15 @@ impl Observed<'_> {
         let owner = hash::created_by(&object.namespace, &object.name);
         let target = self.target.as_ref();
         target.is_some_and(|target| target.labels.get(CREATED_BY_LABEL) == Some(&owner))
+    }
+
+    /// Whether somebody asked for new values by annotation since the object was met: that holds whatever
+    /// the policy, where ESO lets some policies ignore it.
+    fn was_asked(&self) -> bool {
+        let seen = self.memory.force_seen.as_ref();
+        self.force_sync
+            .as_ref()
+            .is_some_and(|asked| seen.is_some_and(|seen| seen != asked))
     }
 
     /// Whether somebody asked for new values by annotation: the Secret carries what was asked last.

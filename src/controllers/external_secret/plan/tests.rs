@@ -228,6 +228,25 @@ fn policies_decide_what_a_change_means() {
 }
 
 #[test]
+fn whoever_asks_for_new_values_gets_them_under_every_policy() {
+    for (policy, interval) in [("CreatedOnce", "1h"), ("OnChange", "1h"), ("Periodic", "0")] {
+        let mut world = World::synced(spec(
+            json!({"refreshPolicy": policy, "refreshInterval": interval}),
+        ));
+        world.version = "1-b";
+        world.force_sync = Some("1");
+        world.memory.force_seen = Some("1".to_owned());
+        let asked_before = matches!(world.step(at(NOW)), Step::Fetch { .. });
+        assert_eq!(asked_before, policy == "OnChange", "{policy} {interval}");
+        world.memory.force_seen = Some(String::new());
+        assert!(
+            matches!(world.step(at(NOW)), Step::Fetch { .. }),
+            "{policy}"
+        );
+    }
+}
+
+#[test]
 fn only_periodic_objects_come_back() {
     for policy in ["OnChange", "CreatedOnce"] {
         let world = World::synced(spec(json!({"refreshPolicy": policy})));
