@@ -4,24 +4,29 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kube::Resource as _;
 use kube::api::ObjectMeta;
 
-use super::brake::{Loss, Verdict};
 use super::fetch::{Fetched, fetch};
 use super::manifest;
 use super::memory::Verified;
 use super::observe::Snapshot;
-use super::plan::{Content, Dress, Existing, Failure, Keeps, Object, Write, dropped, plan_write};
+use super::plan::{Content, Dress, Existing, Failure, Object, Write, plan_write};
 use super::render::content;
+use super::restrain::{Stop, restrained};
 use super::status::{self, Outcome};
+use crate::api;
 use crate::api::v1::CreationPolicy;
-use crate::api::well_known::{ALLOW_DELETION_ANNOTATION, PARTIAL_SYNC_ANNOTATION};
+use crate::api::well_known::PARTIAL_SYNC_ANNOTATION;
 use crate::cluster::events::Occurrence;
 use crate::cluster::request::Error;
 use crate::cluster::secret_object::{Stored, Version};
 use crate::controllers::Context;
+use crate::controllers::generated;
 use crate::model::external_secret::ExternalSecret;
 use crate::model::hash;
+use crate::secret::SecretMap;
 
 /// Wait before a pass that lost a race is made again.
 pub(super) const RACE_WAIT: Duration = Duration::from_millis(200);
@@ -50,15 +55,39 @@ pub(super) async fn refresh(
     let partial = annotations
         .and_then(|all| all.get(PARTIAL_SYNC_ANNOTATION))
         .is_some_and(|value| value == "true");
-    let wanted = (not_before, partial);
-    let mut fetched = match fetch(context, spec, snapshot.sources.stores(), wanted).await {
+    let owner = owner(snapshot);
+    let (stores, wanted) = (snapshot.sources.stores(), (not_before, partial));
+    let mut fetched = match fetch(context, spec, stores, Some(owner), wanted).await {
         Ok(fetched) => fetched,
         Err(failure) => return Ended::Failed(failure),
     };
     let data = std::mem::take(&mut fetched.data);
+    let ended = bring(context, snapshot, spec, metadata, &fetched, data).await;
+    let records = &fetched.made;
+    match ended {
+        Ended::Told(..) => generated::settle(context, &spec.namespace, records).await,
+        Ended::Failed(_) | Ended::Raced(_) => {
+            generated::discard(context, &spec.namespace, records).await;
+        }
+    }
+    match (ended, fetched.failed) {
+        (Ended::Told(..), Some(failure)) => Ended::Failed(failure),
+        (ended, _) => ended,
+    }
+}
+
+/// Makes what the values are for, as far as they were fetched.
+async fn bring(
+    context: &Context,
+    snapshot: &Snapshot,
+    spec: &ExternalSecret,
+    metadata: &ObjectMeta,
+    fetched: &Fetched,
+    data: SecretMap,
+) -> Ended {
     if let Some(manifest) = &spec.target.manifest {
-        if let Some(failure) = fetched.failed {
-            return Ended::Failed(failure);
+        if let Some(failure) = &fetched.failed {
+            return Ended::Failed(failure.clone());
         }
         let object = object(snapshot, spec, metadata);
         if data.is_empty() && fetched.found_nothing {
@@ -67,17 +96,27 @@ pub(super) async fn refresh(
         }
         return manifest::keep(context, snapshot, &object, manifest, data).await;
     }
-    let content = match content(context, spec, data).await {
-        Ok(content) => Content {
-            keeps: fetched.keeps.clone(),
-            ..content
-        },
-        Err(failure) => return Ended::Failed(failure),
-    };
-    let ended = write(context, snapshot, spec, metadata, &fetched, content).await;
-    match (ended, fetched.failed) {
-        (Ended::Told(..), Some(failure)) => Ended::Failed(failure),
-        (ended, _) => ended,
+    match content(context, spec, data).await {
+        Ok(content) => {
+            let content = Content {
+                keeps: fetched.keeps.clone(),
+                ..content
+            };
+            write(context, snapshot, spec, metadata, fetched, content).await
+        }
+        Err(failure) => Ended::Failed(failure),
+    }
+}
+
+/// The object as an owner of records; they go with it.
+fn owner(snapshot: &Snapshot) -> OwnerReference {
+    OwnerReference {
+        api_version: api::v1::ExternalSecret::api_version(&()).into_owned(),
+        kind: api::v1::ExternalSecret::kind(&()).into_owned(),
+        name: snapshot.key.1.clone(),
+        uid: snapshot.uid.clone(),
+        controller: None,
+        block_owner_deletion: None,
     }
 }
 
@@ -141,12 +180,6 @@ fn is_unchanged(context: &Context, snapshot: &Snapshot, content: &Content) -> bo
                 && verified.dress == content.dress
                 && verified.data_hash == hash::data(&content.data)
         })
-}
-
-/// Why nothing, or not all of it, was written.
-enum Stop {
-    Failed(Failure),
-    Later(Duration),
 }
 
 struct Written {
@@ -229,61 +262,6 @@ async fn create(
     remember(context, snapshot, version, data_hash, content.dress.clone());
     let told = Occurrence::normal("Created", "secret created");
     Ok(Some(Ok(changed(told))))
-}
-
-/// The write as far as the brake on mass deletion lets it pass, and what to tell if that is not all
-/// of it. Only what the store took away is looked at: what the user took out of the object goes.
-fn restrained(
-    context: &Context,
-    snapshot: &Snapshot,
-    object: &Object<'_>,
-    content: Content,
-    existing: Option<&Existing<'_>>,
-    write: Write,
-) -> Result<(Write, Option<Failure>), Stop> {
-    let loses_keys = || {
-        snapshot.is_as_synced(context)
-            && existing.is_some_and(|existing| dropped(existing, &write) > 0)
-    };
-    let loss = match &write {
-        Write::Delete(_) => Loss::Secret,
-        _ if loses_keys() => Loss::Part,
-        _ => {
-            context.brake.withdraw(&snapshot.key);
-            return Ok((write, None));
-        }
-    };
-    let allowed = object.annotations.get(ALLOW_DELETION_ANNOTATION);
-    if allowed.is_some_and(|value| value == "true") {
-        return Ok((write, None));
-    }
-    match context.brake.ask(&snapshot.key, loss, context.now()) {
-        Verdict::Granted => return Ok((write, None)),
-        Verdict::Pause(wait) => return Err(Stop::Later(wait)),
-        Verdict::Held => {}
-    }
-    let failure = held();
-    if loss == Loss::Secret {
-        return Err(Stop::Failed(failure));
-    }
-    let kept = Content {
-        keeps: Keeps::All,
-        ..content
-    };
-    let kept = plan_write(object, kept, existing, context.consent).map_err(Stop::Failed)?;
-    Ok((kept, Some(failure)))
-}
-
-/// Why a deletion is held back.
-pub(super) fn held() -> Failure {
-    let cause = format!(
-        "more objects than --deletion-limit would lose values at about the same time; if that is meant, annotate \
-         the ExternalSecret with {ALLOW_DELETION_ANNOTATION}=true or run latchkey with a higher limit"
-    );
-    Failure {
-        reason: status::DELETION_HELD,
-        ..Failure::passing(status::HELD, cause)
-    }
 }
 
 async fn perform(

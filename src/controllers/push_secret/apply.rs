@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use kube::ResourceExt as _;
 use kube::core::Selector;
+use kube::{Resource as _, ResourceExt as _};
 
 use super::Worker;
 use super::status::Outcome;
@@ -12,11 +12,10 @@ use crate::api::meta::StoreKind;
 use crate::api::v1alpha1::{
     PushSecret, PushSecretData, PushSecretDeletionPolicy, PushSecretUpdatePolicy,
 };
-use crate::cluster::generator_object;
 use crate::cluster::secret_object::Stored;
 use crate::controllers::external_secret::{store_state, store_trouble, templated, transformed};
-use crate::generators;
-use crate::model::external_secret::Template;
+use crate::controllers::generated::{self, Asker, Recorded};
+use crate::model::external_secret::{GeneratorId, Template};
 use crate::model::push::{Push, Source};
 use crate::model::push_secret::{
     Candidate, Synced, Write, converted, matching, obsolete, store_key, store_of_key, target,
@@ -24,7 +23,6 @@ use crate::model::push_secret::{
 };
 use crate::model::secret_store::StoreId;
 use crate::providers::{ClientContext, SecretsClient};
-use crate::secret::SecretMap;
 
 /// Pushes everything the object asks for. What fails stops the rest of it, and nothing is taken back
 /// then.
@@ -115,17 +113,38 @@ async fn push_all(
 ) -> Result<(), String> {
     let namespace = object.namespace().unwrap_or_default();
     let stores = stores(worker, object, &namespace)?;
-    let mut sources = sources(worker, object, &namespace).await?;
-    if let Some(template) = template(&object.spec, &mut Vec::new()) {
-        for source in &mut sources {
-            change(worker, &namespace, &template, source).await?;
+    let (mut sources, made) = sources(worker, object, &namespace).await?;
+    let mut is_used = false;
+    let written = match changed(worker, object, &mut sources).await {
+        Ok(()) => {
+            let places = (stores.as_slice(), sources.as_slice());
+            write_all(worker, object, places, old, pushed, &mut is_used).await
         }
+        Err(why) => Err(why),
+    };
+    if written.is_ok() {
+        generated::settle(&worker.context, &namespace, &made).await;
+    } else if !is_used {
+        generated::discard(&worker.context, &namespace, &made).await;
     }
+    written
+}
+
+/// Writes every source to every store; `is_used` tells, also of a failure, whether any value arrived.
+async fn write_all(
+    worker: &Worker,
+    object: &PushSecret,
+    (stores, sources): (&[Candidate], &[Source]),
+    old: &Synced,
+    pushed: &mut Synced,
+    is_used: &mut bool,
+) -> Result<(), String> {
+    let namespace = object.namespace().unwrap_or_default();
     let now = worker.context.now();
-    for store in &stores {
+    for store in stores {
         let client = client(worker, &namespace, &store.id).await?;
         let key = store_key(&store.id);
-        for source in &sources {
+        for source in sources {
             let keys: Vec<&str> = source.data.keys().collect();
             for write in writes(&object.spec, &keys, store, &|template, key| {
                 transformed(now, template, key)
@@ -137,6 +156,7 @@ async fn push_all(
                 let done = push_one(client.as_ref(), object, source, &write).await.map_err(|error| {
                     format!("set secret failed: could not write remote ref {place} to target secretstore {}: {error}", store.id.name)
                 })?;
+                *is_used |= done;
                 if done || known {
                     pushed
                         .entry(key.clone())
@@ -144,6 +164,21 @@ async fn push_all(
                         .insert(place, write.entry);
                 }
             }
+        }
+    }
+    Ok(())
+}
+
+/// Lays the template over the sources, if there is one.
+async fn changed(
+    worker: &Worker,
+    object: &PushSecret,
+    sources: &mut [Source],
+) -> Result<(), String> {
+    let namespace = object.namespace().unwrap_or_default();
+    if let Some(template) = template(&object.spec, &mut Vec::new()) {
+        for source in sources {
+            change(worker, &namespace, &template, source).await?;
         }
     }
     Ok(())
@@ -343,28 +378,28 @@ async fn sources(
     worker: &Worker,
     object: &PushSecret,
     namespace: &str,
-) -> Result<Vec<Source>, String> {
+) -> Result<(Vec<Source>, Vec<Recorded>), String> {
     let context = &worker.context;
     let failed = |cause: String| format!("could not get source secret: {cause}");
     let selector = &object.spec.selector;
     if let Some(generator) = &selector.generator_ref {
-        let (kind, name) = (&generator.kind, &generator.name);
-        let found = generator_object::read(&context.client, namespace, kind, name).await;
-        let found = found.map_err(|error| failed(error.to_string()))?;
-        let found =
-            found.ok_or_else(|| failed(format!("there is no {kind} {name:?}; create it")))?;
-        let asked = generators::Context {
-            namespace: namespace.to_owned(),
-            secrets: Arc::clone(&context.reader),
-            now: context.now(),
-            controller_class: context.options.controller_class.clone(),
+        let id = GeneratorId {
+            kind: generator.kind.clone(),
+            name: generator.name.clone(),
         };
-        let made = generators::generate(kind, found.spec, &asked).await;
-        let data: SecretMap = made.map_err(|error| failed(error.to_string()))?;
-        return Ok(vec![Source {
+        let asker = Asker {
+            kind: "PushSecret",
+            namespace: namespace.to_owned(),
+            name: object.name_any(),
+            owner: object.owner_ref(&()),
+        };
+        let made = generated::make(context, &asker, "generatorRef", &id).await;
+        let (data, made) = made.map_err(|failure| failed(failure.text))?;
+        let source = Source {
             data,
             ..Source::default()
-        }]);
+        };
+        return Ok((vec![source], made.into_iter().collect()));
     }
     let secret = selector.secret.clone().unwrap_or_default();
     if let Some(name) = secret.name.filter(|name| !name.is_empty()) {
@@ -374,7 +409,7 @@ async fn sources(
             .await
             .map_err(|error| failed(error.to_string()))?;
         let stored = stored.ok_or_else(|| failed(format!("there is no Secret {name:?}")))?;
-        return Ok(vec![source(stored)]);
+        return Ok((vec![source(stored)], Vec::new()));
     }
     let selector = secret
         .selector
@@ -382,10 +417,8 @@ async fn sources(
     let selector = Selector::try_from(selector).map_err(|error| failed(error.to_string()))?;
     let found = context.objects.list(namespace, &selector.to_string()).await;
     let found = found.map_err(|error| failed(error.to_string()))?;
-    Ok(found
-        .into_iter()
-        .map(|(_, stored)| source(stored))
-        .collect())
+    let sources = found.into_iter().map(|(_, stored)| source(stored));
+    Ok((sources.collect(), Vec::new()))
 }
 
 fn source(stored: Stored) -> Source {
