@@ -176,6 +176,21 @@ async fn write_all(
     Ok(())
 }
 
+/// Lays the template over the sources, if there is one.
+async fn changed(
+    worker: &Worker,
+    object: &PushSecret,
+    sources: &mut [Source],
+) -> Result<(), String> {
+    let namespace = object.namespace().unwrap_or_default();
+    if let Some(template) = template(&object.spec, &mut Vec::new()) {
+        for source in sources {
+            change(worker, &namespace, &template, source).await?;
+        }
+    }
+    Ok(())
+}
+
 /// Lays what the template makes over a source; keys that it does not make stay.
 async fn change(
     worker: &Worker,
