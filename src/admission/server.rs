@@ -24,8 +24,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
 use crate::model::duration;
+use crate::model::pod_injection::memory::SECRETS_PATH;
 
-use super::{Path, Webhook, review};
+use super::{Path, Reply, Webhook, pod_secrets, review};
 
 /// Largest body: two objects of the largest size etcd takes, and the rest of a review.
 const BODY_LIMIT: usize = 8 << 20;
@@ -242,6 +243,10 @@ fn routes(app: App) -> Router {
         .route(Path::Mutate.as_str(), post(mutate))
         .route(Path::Validate.as_str(), post(validate))
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .route(
+            SECRETS_PATH,
+            post(secrets).layer(DefaultBodyLimit::max(pod_secrets::BODY_LIMIT)),
+        )
         .with_state(app)
 }
 
@@ -265,6 +270,23 @@ async fn validate(
     answer(&app, Path::Validate, query.as_deref(), &headers, body).await
 }
 
+async fn secrets(State(app): State<App>, headers: HeaderMap, body: Body) -> Response {
+    let authorization = headers.get(header::AUTHORIZATION);
+    let authorization = authorization.and_then(|value| value.to_str().ok());
+    let reply = match body {
+        Ok(body) => app.webhook.pod_secrets(authorization, &body).await,
+        Err(rejection) => {
+            let (status, body) = refused(rejection.status(), &rejection.body_text());
+            Reply {
+                status: status.as_u16(),
+                body,
+            }
+        }
+    };
+    let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::BAD_REQUEST);
+    respond(&app, status, reply.body)
+}
+
 async fn answer(
     app: &App,
     path: Path,
@@ -284,6 +306,10 @@ async fn answer(
             (status, reply.body)
         }
     };
+    respond(app, status, body)
+}
+
+fn respond(app: &App, status: StatusCode, body: Vec<u8>) -> Response {
     let json = HeaderValue::from_static("application/json");
     let mut response = (status, [(header::CONTENT_TYPE, json)], body).into_response();
     if app.is_draining.load(Ordering::Relaxed) {

@@ -1,5 +1,6 @@
 //! `latchkey run`: operator and webhook in one process, or either alone.
 
+mod memory;
 mod operator;
 mod readiness;
 mod webhook;
@@ -14,6 +15,7 @@ use kube::Client;
 use crate::cluster::authorize::{Authorizer, KubeAccessReviews, StoreAuthorizer, WholeNamespace};
 use crate::cluster::injection_key;
 use crate::model::pod_injection::KeyRing;
+use crate::providers::Registry;
 use crate::runtime::{self, Bound};
 use crate::telemetry::log;
 use crate::telemetry::metrics::Metrics;
@@ -79,6 +81,7 @@ struct Shared {
     controller_class: String,
     own_namespace: String,
     identity: String,
+    registry: Arc<Registry>,
 }
 
 /// Runs until a signal.
@@ -110,6 +113,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
         metrics,
         own_namespace,
         identity: identity.unwrap_or_else(|| uuid::Uuid::new_v4().to_string()),
+        registry: operator.registry()?,
     };
     if !no_operator {
         operator::add(&mut process, operator, &shared)?;

@@ -11,11 +11,13 @@ use base64::Engine as _;
 use latchkey::admission::{Path, View, Webhook};
 use latchkey::cluster::authorize::{Authorizer, StoreAccess, Verdict};
 use latchkey::model::pod_injection::KeyRing;
-use latchkey::model::secret_store::StoreId;
+use latchkey::model::secret_store::{Store, StoreId};
 use latchkey::model::store_use::StoreFacts;
 use latchkey::secret::SecretBytes;
 use latchkey::telemetry::metrics::Metrics;
 use serde_json::{Value, json};
+
+use crate::agent_world::Agents;
 
 /// What the webhook knows.
 #[derive(Default)]
@@ -46,6 +48,17 @@ impl View for TableView {
             format!("{}:{}", id.namespace, id.name)
         };
         tables.stores.get(&name).cloned()
+    }
+
+    fn whole_store(&self, id: &StoreId) -> Option<Arc<Store>> {
+        self.store(id)?;
+        let provider = serde_json::from_value(json!({"fake": {"data": []}}));
+        Some(Arc::new(Store {
+            id: id.clone(),
+            uid: "u".to_owned(),
+            generation: 1,
+            provider: provider.expect("a provider is JSON"),
+        }))
     }
 
     fn namespace_labels(&self, namespace: &str) -> Option<BTreeMap<String, String>> {
@@ -79,6 +92,7 @@ pub(crate) struct World {
     pub(crate) webhook: Webhook,
     pub(crate) tables: Arc<Mutex<Tables>>,
     pub(crate) permissions: Arc<Permissions>,
+    pub(crate) agents: Agents,
 }
 
 /// A world in which everybody may use every store.
@@ -101,6 +115,7 @@ pub(crate) fn world_where(
             .stores
             .insert(store.to_owned(), StoreFacts::default());
     }
+    let agents = Agents::default();
     let webhook = Webhook {
         keys: Arc::new(KeyRing::new(&SecretBytes::from("example key"), None)),
         view: Arc::new(TableView(tables.clone())),
@@ -108,11 +123,13 @@ pub(crate) fn world_where(
         controller_class: "default".to_owned(),
         own_namespace: "latchkey-system".to_owned(),
         metrics: Metrics::new(),
+        memory: Ok(agents.served()),
     };
     World {
         webhook,
         tables,
         permissions,
+        agents,
     }
 }
 

@@ -8,11 +8,17 @@ mod admission_access;
 #[cfg(test)]
 mod admission_examples;
 #[cfg(test)]
+mod admission_memory;
+#[cfg(test)]
 mod admission_pod;
 #[cfg(test)]
 mod admission_protocol;
 #[cfg(test)]
 mod admission_world;
+#[cfg(test)]
+mod agent_secrets;
+#[cfg(test)]
+mod agent_world;
 #[cfg(test)]
 mod architecture;
 #[cfg(test)]

@@ -89,10 +89,21 @@ impl From<Restart> for RestartBy {
     }
 }
 
+impl Args {
+    /// The providers, which operator and webhook share.
+    pub(super) fn registry(&self) -> anyhow::Result<Arc<Registry>> {
+        let registry = Registry::new(&providers::Options {
+            esc_url: self.esc_url.clone(),
+            ..providers::Options::default()
+        })?;
+        Ok(Arc::new(registry))
+    }
+}
+
 /// Adds the operator to a process.
 pub(super) fn add(process: &mut Bound, args: Args, shared: &Shared) -> anyhow::Result<()> {
     let Args {
-        esc_url,
+        esc_url: _,
         store_requeue_interval,
         concurrent,
         adopt_unowned_secrets,
@@ -102,13 +113,9 @@ pub(super) fn add(process: &mut Bound, args: Args, shared: &Shared) -> anyhow::R
         restart,
         lease,
     } = args;
-    let registry = Registry::new(&providers::Options {
-        esc_url,
-        ..providers::Options::default()
-    })?;
     let context = Arc::new(controllers::Context::new(
         shared.client.clone(),
-        Arc::new(registry),
+        Arc::clone(&shared.registry),
         Arc::new(KubeSecretReader::new(shared.client.clone())),
         shared.metrics.clone(),
         Arc::clone(&shared.reauthorizer),

@@ -250,5 +250,6 @@ fn merge(
             .filter_map(|(_, error)| error.retry_after)
             .max(),
         until_change: errors.iter().all(|(_, error)| error.until_change),
+        is_missing: errors.iter().all(|(_, error)| error.missing),
     })
 }
