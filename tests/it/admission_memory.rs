@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::admission_world::{World, annotated, inlined, pod, world};
+use crate::admission_world::{World, annotated, inlined, world};
 use latchkey::model::pod_injection::Pod;
 use latchkey::model::pod_injection::memory::{Delivery, pinned};
 use latchkey::model::store_use::StoreFacts;

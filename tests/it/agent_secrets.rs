@@ -209,7 +209,7 @@ async fn what_nobody_can_say_is_a_refusal_for_now() {
     let world = world();
     let asker = admitted(&world, 1).await;
     let facts = |facts: StoreFacts| {
-        world.know(|tables| tables.stores.insert("team:vault".to_owned(), facts));
+        world.know(|tables| drop(tables.stores.insert("team:vault".to_owned(), facts)));
     };
     facts(StoreFacts {
         key_scope: Some("other/**".to_owned()),
