@@ -164,7 +164,8 @@ impl PodSecrets {
         key.copy_from_slice(digest::digest(&digest::SHA256, token.expose()).as_ref());
         let ask = self.pods.owner(token);
         let owner = self.owners.try_get_with(key, ask).await;
-        let owner = owner.map_err(|why| Refused(503, format!("failed to check the token: {why}")))?;
+        let owner =
+            owner.map_err(|why| Refused(503, format!("failed to check the token: {why}")))?;
         owner.ok_or_else(foreign)
     }
 
@@ -174,9 +175,8 @@ impl PodSecrets {
             namespace, name, ..
         } = owner;
         let read = self.pods.read(namespace, name).await;
-        let read = read.map_err(|why| {
-            Refused(503, format!("failed to read pod {namespace}/{name}: {why}"))
-        })?;
+        let read = read
+            .map_err(|why| Refused(503, format!("failed to read pod {namespace}/{name}: {why}")))?;
         read.ok_or_else(|| Refused(403, format!("there is no pod {namespace}/{name} any more")))
     }
 }
@@ -236,10 +236,10 @@ async fn answer(
         } = &owner;
         Refused(403, format!("pod {namespace}/{name} {why}"))
     };
-    let identity: wire::Identity = serde_json::from_slice(text.expose())
-        .map_err(|_| refused("cannot be read"))?;
-    let pod: Pod<'_> = serde_json::from_slice(text.expose())
-        .map_err(|_| refused("cannot be read"))?;
+    let identity: wire::Identity =
+        serde_json::from_slice(text.expose()).map_err(|_| refused("cannot be read"))?;
+    let pod: Pod<'_> =
+        serde_json::from_slice(text.expose()).map_err(|_| refused("cannot be read"))?;
     if identity.metadata.uid != owner.uid || pod.account() != owner.account {
         return Err(refused("is another one than the token was made for"));
     }
@@ -256,7 +256,7 @@ async fn answer(
     });
     let outcomes = futures::future::join_all(outcomes).await;
     let trust = (work.served.trust)();
-    Ok(wire::answer(outcomes, trust.as_deref()))
+    Ok(wire::answer(&outcomes, trust.as_deref()))
 }
 
 impl Work<'_> {
@@ -308,9 +308,8 @@ impl Work<'_> {
         };
         let reads = store_use::reads(namespace, id, &asked.spec);
         let class = &self.webhook.controller_class;
-        store_use::check(&facts, class, &reader, &reads).map_err(
-            |(Refusal::Never(why) | Refusal::Unknown(why))| format!("{title}: {why}"),
-        )?;
+        store_use::check(&facts, class, &reader, &reads)
+            .map_err(|(Refusal::Never(why) | Refusal::Unknown(why))| format!("{title}: {why}"))?;
         let access = StoreAccess {
             namespace: namespace.clone(),
             account: account.clone(),

@@ -100,9 +100,9 @@ fn client(trust: &str) -> Result<http::Client, String> {
 impl Server for Https {
     async fn ask(&mut self, names: &BTreeSet<&str>) -> Result<Answers, String> {
         let token = tokio::fs::read(&self.token_file).await;
-        let token = token.map(SecretBytes::new).map_err(|error| {
-            format!("failed to read {}: {error}", self.token_file.display())
-        })?;
+        let token = token
+            .map(SecretBytes::new)
+            .map_err(|error| format!("failed to read {}: {error}", self.token_file.display()))?;
         let authorization = http::authorization("Bearer", &token)
             .ok_or_else(|| format!("{} holds no token", self.token_file.display()))?;
         let request = self

@@ -183,7 +183,9 @@ mod tests {
     fn folders(folder: &Path) -> usize {
         let entries = fs::read_dir(folder).unwrap();
         let is_dir = |entry: &fs::DirEntry| entry.file_type().unwrap().is_dir();
-        entries.filter(|entry| is_dir(entry.as_ref().unwrap())).count()
+        entries
+            .filter(|entry| is_dir(entry.as_ref().unwrap()))
+            .count()
     }
 
     #[test]
@@ -197,7 +199,12 @@ mod tests {
         assert!(is_written(folder));
         assert_eq!(fs::read(folder.join("a")).unwrap(), b"one");
         assert_eq!(fs::read(folder.join("d/b")).unwrap(), b"one");
-        let mode = |path: &str| fs::metadata(folder.join(path)).unwrap().permissions().mode();
+        let mode = |path: &str| {
+            fs::metadata(folder.join(path))
+                .unwrap()
+                .permissions()
+                .mode()
+        };
         assert_eq!(mode("a") & 0o777, 0o400);
         assert_eq!(mode("d/b") & 0o777, 0o644);
         let before = fs::read_link(folder.join(DATA)).unwrap();
@@ -221,8 +228,14 @@ mod tests {
         let before = fs::read_link(folder.join(DATA)).unwrap();
         assert!(!write(folder, &wanted(&[("a", 0o400, &one)])).unwrap());
         assert_eq!(fs::read_link(folder.join(DATA)).unwrap(), before);
-        assert!(write(folder, &wanted(&[("a", 0o440, &one)])).unwrap(), "a mode is a change");
-        assert!(write(folder, &wanted(&[])).unwrap(), "so is a file that goes");
+        assert!(
+            write(folder, &wanted(&[("a", 0o440, &one)])).unwrap(),
+            "a mode is a change"
+        );
+        assert!(
+            write(folder, &wanted(&[])).unwrap(),
+            "so is a file that goes"
+        );
         assert_eq!(names(folder), Vec::<String>::new());
         assert!(is_written(folder));
     }

@@ -6,11 +6,13 @@ use std::sync::{Arc, Mutex};
 use super::*;
 use crate::secret::SecretBytes;
 
+/// Values by name, or a failure to answer.
+type Told = Result<Vec<(&'static str, Result<&'static str, Unserved>)>, &'static str>;
 type Log = Arc<Mutex<Vec<(Duration, Vec<String>)>>>;
 
 /// Answers what it was told to, the last thing again and again.
 struct Table {
-    answers: VecDeque<Result<Vec<(&'static str, Result<&'static str, Unserved>)>, &'static str>>,
+    answers: VecDeque<Told>,
     asked: Log,
     began: Instant,
 }
@@ -82,11 +84,7 @@ impl Run {
 }
 
 /// Runs for a while of paused time.
-async fn run_for(
-    seconds: u64,
-    deliveries: Vec<Delivery>,
-    answers: Vec<Result<Vec<(&'static str, Result<&'static str, Unserved>)>, &'static str>>,
-) -> Run {
+async fn run_for(seconds: u64, deliveries: Vec<Delivery>, answers: Vec<Told>) -> Run {
     let root = tempfile::tempdir().unwrap();
     for delivery in &deliveries {
         std::fs::create_dir_all(root.path().join(&delivery.volume)).unwrap();
@@ -99,12 +97,7 @@ async fn run_for(
     run
 }
 
-async fn continue_for(
-    seconds: u64,
-    run: &Run,
-    deliveries: Vec<Delivery>,
-    answers: Vec<Result<Vec<(&'static str, Result<&'static str, Unserved>)>, &'static str>>,
-) {
+async fn continue_for(seconds: u64, run: &Run, deliveries: Vec<Delivery>, answers: Vec<Told>) {
     let options = Options {
         root: run.root.path().to_owned(),
         deliveries,
@@ -148,7 +141,10 @@ async fn an_outage_removes_nothing_and_is_over_soon_after_its_end() {
     let mut answers = vec![Ok(vec![("a", Ok("old"))]), Err("refused"), outage()];
     let run = run_for(3600, vec![delivery("a", "v", 10)], answers.clone()).await;
     assert_eq!(run.of("v").as_deref(), Some("old"));
-    assert!(run.times().len() > 100, "it asks every half minute at least");
+    assert!(
+        run.times().len() > 100,
+        "it asks every half minute at least"
+    );
     answers.push(Ok(vec![("a", Ok("new"))]));
     let run = run_for(60, vec![delivery("a", "v", 10)], answers).await;
     assert_eq!(run.of("v").as_deref(), Some("new"));
@@ -173,11 +169,24 @@ async fn only_what_is_optional_and_missing_lets_the_pod_start_without() {
         optional: true,
         ..delivery(name, volume, 60)
     };
-    let run = run_for(5, vec![optional("a", "v")], vec![Ok(vec![("a", Err(missing()))])]).await;
+    let run = run_for(
+        5,
+        vec![optional("a", "v")],
+        vec![Ok(vec![("a", Err(missing()))])],
+    )
+    .await;
     assert_eq!(ready(run.root.path()), Ok(()));
     assert_eq!(run.of("v"), None);
-    let run = run_for(5, vec![optional("a", "v")], vec![Ok(vec![("a", Err(down(0)))])]).await;
-    assert!(ready(run.root.path()).is_err(), "an outage is not an absence");
+    let run = run_for(
+        5,
+        vec![optional("a", "v")],
+        vec![Ok(vec![("a", Err(down(0)))])],
+    )
+    .await;
+    assert!(
+        ready(run.root.path()).is_err(),
+        "an outage is not an absence"
+    );
     let required = vec![delivery("a", "v", 60)];
     let run = run_for(5, required, vec![Ok(vec![("a", Err(missing()))])]).await;
     assert!(ready(run.root.path()).is_err());
@@ -186,7 +195,11 @@ async fn only_what_is_optional_and_missing_lets_the_pod_start_without() {
     assert_eq!(run.of("v").as_deref(), Some("x"), "what was there stays");
     let answers = vec![Ok(vec![("a", Err(missing()))]), Ok(vec![("a", Ok("x"))])];
     let run = run_for(61, vec![optional("a", "v")], answers).await;
-    assert_eq!(run.of("v").as_deref(), Some("x"), "what comes later is written");
+    assert_eq!(
+        run.of("v").as_deref(),
+        Some("x"),
+        "what comes later is written"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -197,7 +210,11 @@ async fn a_volume_of_two_secrets_changes_only_with_both() {
         Ok(vec![("a", Ok("a2")), ("b", Err(down(0)))]),
     ];
     let run = run_for(70, both, answers).await;
-    assert_eq!(run.of("v").as_deref(), Some("b1"), "the later of one path stays");
+    assert_eq!(
+        run.of("v").as_deref(),
+        Some("b1"),
+        "the later of one path stays"
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -80,7 +80,9 @@ impl Volume {
 
     /// The names of its values.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
-        self.deliveries.iter().map(|delivery| delivery.name.as_str())
+        self.deliveries
+            .iter()
+            .map(|delivery| delivery.name.as_str())
     }
 
     /// Writes the values if all of them are there.
@@ -114,10 +116,7 @@ impl Volume {
                     };
                 }
                 None => {
-                    return Settled::failed(format!(
-                        "the server's answer lacks {}",
-                        delivery.name
-                    ));
+                    return Settled::failed(format!("the server's answer lacks {}", delivery.name));
                 }
             }
         }
@@ -126,9 +125,10 @@ impl Volume {
                 self.absent = absent;
                 Settled::Current { is_new }
             }
-            Err(error) => {
-                Settled::failed(format!("failed to write {}: {error}", self.folder.display()))
-            }
+            Err(error) => Settled::failed(format!(
+                "failed to write {}: {error}",
+                self.folder.display()
+            )),
         }
     }
 }

@@ -116,7 +116,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
         registry: operator.registry()?,
     };
     if !no_operator {
-        operator::add(&mut process, operator, &shared)?;
+        operator::add(&mut process, operator, &shared);
     }
     if !no_webhook {
         webhook::add(&mut process, webhook, &shared).await?;

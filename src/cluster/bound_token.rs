@@ -94,13 +94,17 @@ enum Audiences {
 /// question.
 #[must_use]
 pub fn claims_audience(token: &SecretBytes, audience: &str) -> bool {
-    let text = token.expose_str().filter(|text| text.len() <= LONGEST_TOKEN);
+    let text = token
+        .expose_str()
+        .filter(|text| text.len() <= LONGEST_TOKEN);
     let parts: Vec<&str> = text.unwrap_or_default().split('.').collect();
     let [_, claims, _] = parts[..] else {
         return false;
     };
     let decoded = data_encoding::BASE64URL_NOPAD.decode(claims.as_bytes());
-    let claims = decoded.ok().and_then(|json| serde_json::from_slice::<Claims>(&json).ok());
+    let claims = decoded
+        .ok()
+        .and_then(|json| serde_json::from_slice::<Claims>(&json).ok());
     match claims.map(|claims| claims.aud) {
         Some(Audiences::One(one)) => one == audience,
         Some(Audiences::Many(many)) => many.iter().any(|found| found == audience),
@@ -152,7 +156,9 @@ mod tests {
         let says = |token: SecretBytes| claims_audience(&token, "latchkey.dev");
         assert!(says(token(r#"{"aud":["a","latchkey.dev"]}"#)));
         assert!(says(token(r#"{"aud":"latchkey.dev"}"#)));
-        assert!(!says(token(r#"{"aud":["https://kubernetes.default.svc"]}"#)));
+        assert!(!says(token(
+            r#"{"aud":["https://kubernetes.default.svc"]}"#
+        )));
         assert!(!says(token("{}")));
         assert!(!says(SecretBytes::from("garbage")));
         assert!(!says(SecretBytes::from("a.b.c")));

@@ -142,7 +142,10 @@ async fn ask(world: &World, pod: &Value, token: &str) -> anyhow::Result<(u16, Va
     let told: Value = serde_json::from_str(told.last().context("a delivery")?)?;
     let url = format!("{}/v1/pod-secrets", world.latchkey.webhook_url());
     let request = client.post(url).bearer_auth(token);
-    let response = request.json(&json!({"secrets": [told["name"]]})).send().await?;
+    let response = request
+        .json(&json!({"secrets": [told["name"]]}))
+        .send()
+        .await?;
     Ok((response.status().as_u16(), response.json().await?))
 }
 
@@ -152,7 +155,10 @@ async fn an_agent_gets_the_values_follows_them_and_keeps_them_when_the_permissio
     let world = world().await?;
     let body = async |place: &Place| {
         let pod = admitted(place).await?;
-        let dir = world.plane.workdir().folder(&format!("agent-{}", place.namespace))?;
+        let dir = world
+            .plane
+            .workdir()
+            .folder(&format!("agent-{}", place.namespace))?;
         let token = bound_token(place, &pod, "latchkey.dev").await?;
         let mut agent = Agent::start(&dir, &pod, &token)?;
         agent.holds("world").await?;
@@ -164,7 +170,13 @@ async fn an_agent_gets_the_values_follows_them_and_keeps_them_when_the_permissio
         let values = serde_json::to_string(&made)?;
         ensure!(made.items.is_empty(), "nothing is in etcd: {values}");
 
-        let delete = ["delete", "rolebinding", "store-users", "-n", &place.namespace];
+        let delete = [
+            "delete",
+            "rolebinding",
+            "store-users",
+            "-n",
+            &place.namespace,
+        ];
         place.kubectl.run(delete).await?;
         let events: Api<Event> = Api::namespaced(place.client.clone(), &place.namespace);
         wait::until("an Event about the permission", SOON, async || {
@@ -172,7 +184,10 @@ async fn an_agent_gets_the_values_follows_them_and_keeps_them_when_the_permissio
             let told = events.items.iter().any(|event| {
                 event.reason.as_deref() == Some("InjectionFailed")
                     && event.involved_object.name.as_deref() == Some("edge")
-                    && event.message.as_deref().is_some_and(|note| note.contains("may not use it"))
+                    && event
+                        .message
+                        .as_deref()
+                        .is_some_and(|note| note.contains("may not use it"))
             });
             ensure!(told, "not yet");
             Ok(())
@@ -195,7 +210,11 @@ async fn tokens_that_are_not_the_pods_own_and_for_us_are_refused() -> anyhow::Re
         let right = bound_token(place, &pod, "latchkey.dev").await?;
         let (status, body) = ask(world, &pod, &right).await?;
         ensure!(status == 200, "{body}");
-        ensure!(body["trust"].as_str().is_some_and(|pem| pem.contains("BEGIN CERTIFICATE")));
+        ensure!(
+            body["trust"]
+                .as_str()
+                .is_some_and(|pem| pem.contains("BEGIN CERTIFICATE"))
+        );
 
         let unbound = token(place, &["--audience=latchkey.dev"]).await?;
         let elsewhere = bound_token(place, &pod, "https://kubernetes.default.svc").await?;
@@ -204,21 +223,34 @@ async fn tokens_that_are_not_the_pods_own_and_for_us_are_refused() -> anyhow::Re
             let flipped: String = signature.chars().rev().collect();
             format!("{head}.{flipped}")
         };
-        for (what, token) in [("unbound", unbound), ("elsewhere", elsewhere), ("forged", forged)] {
+        for (what, token) in [
+            ("unbound", unbound),
+            ("elsewhere", elsewhere),
+            ("forged", forged),
+        ] {
             let (status, body) = ask(world, &pod, &token).await?;
             ensure!(status == 401, "{what}: {status} {body}");
         }
 
         let edited = [
-            "annotate", "pod", "edge", "-n", &place.namespace, "--overwrite",
+            "annotate",
+            "pod",
+            "edge",
+            "-n",
+            &place.namespace,
+            "--overwrite",
             "latchkey.dev/secret.app=secret://fake/other",
         ];
         place.kubectl.run(edited).await?;
         let (status, body) = ask(world, &pod, &right).await?;
-        ensure!(status == 200 && body.to_string().contains("make the pod anew"), "{body}");
+        ensure!(
+            status == 200 && body.to_string().contains("make the pod anew"),
+            "{body}"
+        );
 
         let pods: Api<Pod> = Api::namespaced(place.client.clone(), &place.namespace);
-        pods.delete("edge", &DeleteParams::default().grace_period(0)).await?;
+        pods.delete("edge", &DeleteParams::default().grace_period(0))
+            .await?;
         wait::until("the token to die with its pod", SOON, async || {
             let (status, body) = ask(world, &pod, &right).await?;
             ensure!(matches!(status, 401 | 403), "{status} {body}");

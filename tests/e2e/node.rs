@@ -139,9 +139,19 @@ async fn run(kubectl: &Kubectl) -> anyhow::Result<()> {
         .await?;
     }
     // The agent ends with the containers it serves.
-    let ended = ["wait", "-n", "shapes", "job/memory", "--for=condition=complete"];
-    kubectl.run(ended.into_iter().chain(["--timeout=120s"])).await?;
-    let secrets = kubectl.run(["get", "secrets", "-n", "shapes", "-o", "name"]).await?;
+    let ended = [
+        "wait",
+        "-n",
+        "shapes",
+        "job/memory",
+        "--for=condition=complete",
+    ];
+    kubectl
+        .run(ended.into_iter().chain(["--timeout=120s"]))
+        .await?;
+    let secrets = kubectl
+        .run(["get", "secrets", "-n", "shapes", "-o", "name"])
+        .await?;
     ensure!(!secrets.contains("inj-tls"), "in memory alone: {secrets}");
     Ok(())
 }

@@ -52,7 +52,10 @@ async fn a_volume_keeps_its_items_modes_and_optionality_and_gets_read_only() {
     let object = &outcome.object;
     let told = told(object);
     assert_eq!(told.len(), 1);
-    assert_eq!((told[0].mode, told[0].refresh, told[0].optional), (0o400, 900, true));
+    assert_eq!(
+        (told[0].mode, told[0].refresh, told[0].optional),
+        (0o400, 900, true)
+    );
     assert_eq!(told[0].items[0].path, "x/$(A)");
     assert_eq!(told[0].items[1].mode, Some(0o440));
     assert!(told[0].name.starts_with("inj-db-"), "{told:?}");
@@ -63,7 +66,11 @@ async fn a_volume_keeps_its_items_modes_and_optionality_and_gets_read_only() {
         assert_eq!(container["volumeMounts"][0]["readOnly"], true);
     }
     assert_eq!(names_of_secrets(object), 0, "{object}");
-    assert!(outcome.warnings().contains("only the agent read"), "{:?}", outcome.warnings());
+    assert!(
+        outcome.warnings().contains("only the agent read"),
+        "{:?}",
+        outcome.warnings()
+    );
 }
 
 #[tokio::test]
@@ -102,10 +109,16 @@ async fn case_19_a_projected_volume_holds_aliases_only() {
     assert_eq!(found.len(), 2);
     assert_eq!((found[0].mode, found[0].optional), (0o440, false));
     assert!(found[1].name.starts_with("inj-other-") && found[1].optional);
-    for source in [json!({"configMap": {"name": "c"}}), json!({"secret": {"name": "plain"}})] {
+    for source in [
+        json!({"configMap": {"name": "c"}}),
+        json!({"secret": {"name": "plain"}}),
+    ] {
         pod["spec"]["volumes"][0]["projected"]["sources"][1] = source;
         let message = world().denied(&pod).await;
-        assert!(message.contains("volume db joins an alias with what is no alias"), "{message}");
+        assert!(
+            message.contains("volume db joins an alias with what is no alias"),
+            "{message}"
+        );
     }
 }
 
@@ -115,8 +128,14 @@ async fn what_would_need_a_secret_is_denied_with_its_place_and_a_remedy() {
         let mut pod = mounting(&[DB, MEMORY]);
         change(&mut pod);
         let message = world().denied(&pod).await;
-        assert!(message.starts_with("latchkey.dev/mode") && message.contains(place), "{message}");
-        assert!(message.contains("mount") || message.contains("relative path"), "{message}");
+        assert!(
+            message.starts_with("latchkey.dev/mode") && message.contains(place),
+            "{message}"
+        );
+        assert!(
+            message.contains("mount") || message.contains("relative path"),
+            "{message}"
+        );
     };
     denied(
         |pod| {
@@ -156,7 +175,10 @@ async fn what_would_need_a_secret_is_denied_with_its_place_and_a_remedy() {
     let mut inline = inlined(&[("A", "secret://vault/db#p")]);
     inline["metadata"]["annotations"]["latchkey.dev/mode"] = "memory".into();
     let message = world().denied(&inline).await;
-    assert!(message.contains("container app has a secret:// reference"), "{message}");
+    assert!(
+        message.contains("container app has a secret:// reference"),
+        "{message}"
+    );
     let external = mounting(&[("secret.db", "externalsecret/db"), MEMORY]);
     let message = world().denied(&external).await;
     assert!(message.starts_with("latchkey.dev/secret.db"), "{message}");
@@ -177,7 +199,9 @@ async fn case_21_a_container_or_a_volume_that_is_called_like_ours_is_left_alone(
     let mut pod = mounting(&[DB, MEMORY]);
     let theirs = json!({"name": "inj-agent", "image": "i", "args": ["agent", "serve"]});
     pod["spec"]["initContainers"] = json!([theirs]);
-    pod["spec"]["volumes"][1] = json!({"name": "inj-token", "emptyDir": {}});
+    let volumes = pod["spec"]["volumes"].as_array_mut();
+    let volumes = volumes.expect("there are some");
+    volumes.push(json!({"name": "inj-token", "emptyDir": {}}));
     let outcome = world().settle(&pod).await;
     let init = &outcome.object["spec"]["initContainers"];
     assert_eq!(init[0]["name"], "inj-agent-2");
@@ -194,22 +218,34 @@ async fn case_50_what_another_webhook_adds_is_served_by_the_same_agent() {
     let mut object = world.settle(&mounting(&[DB, MEMORY])).await.object;
     let late = json!({"name": "late", "volumeMounts": [
         {"name": "db", "mountPath": "/a"}, {"name": "more", "mountPath": "/b"}]});
-    object["spec"]["containers"][1] = late;
-    object["spec"]["volumes"][2] = json!({"name": "more", "secret": {"secretName": "db"}});
+    let list = |object: &mut Value, name: &str, item: Value| {
+        let list = object["spec"][name].as_array_mut();
+        list.expect("there are some").push(item);
+    };
+    list(&mut object, "containers", late);
+    let more = json!({"name": "more", "secret": {"secretName": "db"}});
+    list(&mut object, "volumes", more);
     let outcome = world.settle(&object).await;
     let init = outcome.object["spec"]["initContainers"].as_array();
     assert_eq!(init.map(Vec::len), Some(1));
-    let volumes: Vec<String> = told(&outcome.object).into_iter().map(|d| d.volume).collect();
+    let volumes: Vec<String> = told(&outcome.object)
+        .into_iter()
+        .map(|d| d.volume)
+        .collect();
     assert_eq!(volumes, ["db", "more"]);
     let mounts = &outcome.object["spec"]["containers"][1]["volumeMounts"];
-    assert_eq!((&mounts[0]["readOnly"], &mounts[1]["readOnly"]), (&json!(true), &json!(true)));
+    assert_eq!(
+        (&mounts[0]["readOnly"], &mounts[1]["readOnly"]),
+        (&json!(true), &json!(true))
+    );
 }
 
 #[tokio::test]
 async fn case_02_a_forged_agent_gets_no_name_that_the_pod_may_not_have() {
     let world = world();
     let mut object = world.settle(&mounting(&[DB, MEMORY])).await.object;
-    let forged = r#"--secret={"name":"inj-db-aaaaaaaaaaaaaaaaaaaa","volume":"db","mode":420,"refresh":1}"#;
+    let forged =
+        r#"--secret={"name":"inj-db-aaaaaaaaaaaaaaaaaaaa","volume":"db","mode":420,"refresh":1}"#;
     object["spec"]["initContainers"][0]["args"][3] = forged.into();
     let outcome = world.create(&object).await;
     assert!(outcome.is_allowed());
@@ -229,7 +265,11 @@ async fn case_51_52_an_update_keeps_what_the_live_pod_has() {
     assert_eq!(again.object, live, "a manifest that replaces the pod");
     let mut patched = live.clone();
     patched["spec"]["volumes"][0] = manifest["spec"]["volumes"][0].clone();
-    assert_eq!(world.update(&live, &patched).await.object, live, "one that is merged");
+    assert_eq!(
+        world.update(&live, &patched).await.object,
+        live,
+        "one that is merged"
+    );
 
     let mut debugged = live.clone();
     debugged["spec"]["ephemeralContainers"] =
@@ -267,7 +307,10 @@ async fn an_installation_that_cannot_serve_it_says_why() {
     let mut world = world();
     world.webhook.memory = Err("\"memory\" is not served here: no image".to_owned());
     let message = world.denied(&mounting(&[DB, MEMORY])).await;
-    assert!(message.contains("latchkey.dev/mode: \"memory\" is not served here"), "{message}");
+    assert!(
+        message.contains("latchkey.dev/mode: \"memory\" is not served here"),
+        "{message}"
+    );
     world.settle(&mounting(&[DB])).await;
 }
 
@@ -326,11 +369,21 @@ fn skeleton(mut object: Value) -> Value {
         };
         containers.retain(|container| container["name"] != "inj-agent");
         for container in containers.iter_mut() {
-            for mount in container["volumeMounts"].as_array_mut().into_iter().flatten() {
-                mount.as_object_mut().expect("it is a map").remove("readOnly");
+            for mount in container["volumeMounts"]
+                .as_array_mut()
+                .into_iter()
+                .flatten()
+            {
+                mount
+                    .as_object_mut()
+                    .expect("it is a map")
+                    .remove("readOnly");
             }
             if container["volumeMounts"].is_null() {
-                container.as_object_mut().expect("it is a map").remove("volumeMounts");
+                container
+                    .as_object_mut()
+                    .expect("it is a map")
+                    .remove("volumeMounts");
             }
         }
     }

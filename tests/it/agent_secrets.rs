@@ -74,7 +74,10 @@ async fn refused(world: &World, asker: &Asker) -> String {
     let (status, body) = ask(world, &asker.token, &[&asker.name]).await;
     assert_eq!(status, 200, "{body}");
     let message = &body["secrets"][&asker.name]["error"]["message"];
-    message.as_str().unwrap_or_else(|| panic!("{body}")).to_owned()
+    message
+        .as_str()
+        .unwrap_or_else(|| panic!("{body}"))
+        .to_owned()
 }
 
 #[tokio::test]
@@ -93,7 +96,12 @@ async fn a_pod_gets_what_it_was_admitted_with_and_the_cas_of_the_day() {
 async fn only_a_token_of_a_living_pod_for_us_is_accepted() {
     let world = world();
     let asker = admitted(&world, 1).await;
-    for forged in ["", "garbage", "a.b.c", &token("https://kubernetes.default.svc", 1)] {
+    for forged in [
+        "",
+        "garbage",
+        "a.b.c",
+        &token("https://kubernetes.default.svc", 1),
+    ] {
         let (status, body) = ask(&world, forged, &[&asker.name]).await;
         assert_eq!(status, 401, "{forged}: {body}");
     }
@@ -121,12 +129,18 @@ async fn a_token_is_remembered_by_its_digest_for_a_moment() {
     }
     assert_eq!(world.agents.with(|tables| tables.reviews), 2);
     let away = token(AUDIENCE, 7);
-    world.agents.with(|tables| tables.owners.insert(away.clone(), None));
+    world
+        .agents
+        .with(|tables| tables.owners.insert(away.clone(), None));
     for _ in 0..2 {
         let (status, body) = ask(&world, &away, &[&asker.name]).await;
         assert_eq!(status, 503, "{body}");
     }
-    assert_eq!(world.agents.with(|tables| tables.reviews), 4, "a failure is not remembered");
+    assert_eq!(
+        world.agents.with(|tables| tables.reviews),
+        4,
+        "a failure is not remembered"
+    );
 }
 
 #[tokio::test]
@@ -135,7 +149,8 @@ async fn a_pod_does_not_get_what_another_was_admitted_with() {
     let asker = admitted(&world, 1).await;
     let other = {
         let mut pod = mounting();
-        pod["metadata"]["annotations"]["latchkey.dev/secret.db"] = "secret://vault/apps/admin".into();
+        pod["metadata"]["annotations"]["latchkey.dev/secret.db"] =
+            "secret://vault/apps/admin".into();
         let live = world.settle(&pod).await.object;
         let told = live["spec"]["initContainers"][0]["args"][3].to_string();
         let name = told.split("inj-db-").nth(1).and_then(|rest| rest.get(..20));
@@ -144,9 +159,15 @@ async fn a_pod_does_not_get_what_another_was_admitted_with() {
     let (status, body) = ask(&world, &asker.token, &[&other, &asker.name]).await;
     assert_eq!(status, 200);
     let message = body["secrets"][&other]["error"]["message"].as_str();
-    assert!(message.is_some_and(|text| text.contains("was not admitted with it")), "{body}");
+    assert!(
+        message.is_some_and(|text| text.contains("was not admitted with it")),
+        "{body}"
+    );
     assert!(body["secrets"][&asker.name]["data"].is_object());
-    assert_eq!(world.agents.with(|tables| tables.fetched.clone()), ["apps/db"]);
+    assert_eq!(
+        world.agents.with(|tables| tables.fetched.clone()),
+        ["apps/db"]
+    );
 }
 
 #[tokio::test]
@@ -170,11 +191,15 @@ async fn an_annotation_that_was_edited_later_is_not_believed() {
 async fn a_pod_that_is_gone_or_was_made_anew_gets_nothing() {
     let world = world();
     let asker = admitted(&world, 1).await;
-    world.agents.with(|tables| tables.pods.get_mut("web-1").expect("it lives")["metadata"]["uid"] = "new".into());
+    world.agents.with(|tables| {
+        tables.pods.get_mut("web-1").expect("it lives")["metadata"]["uid"] = "new".into()
+    });
     let (status, body) = ask(&world, &asker.token, &[&asker.name]).await;
     assert_eq!(status, 403);
     assert!(body["error"].to_string().contains("another one"), "{body}");
-    world.agents.with(|tables| tables.pods.insert("web-1".to_owned(), Value::Null));
+    world
+        .agents
+        .with(|tables| tables.pods.insert("web-1".to_owned(), Value::Null));
     assert_eq!(ask(&world, &asker.token, &[&asker.name]).await.0, 503);
     world.agents.with(|tables| tables.pods.remove("web-1"));
     assert_eq!(ask(&world, &asker.token, &[&asker.name]).await.0, 403);

@@ -75,7 +75,10 @@ impl Pods for Agents {
     }
 
     async fn read(&self, namespace: &str, name: &str) -> Result<Option<SecretBytes>, String> {
-        assert_eq!(namespace, "team", "a pod is read where its token says it is");
+        assert_eq!(
+            namespace, "team",
+            "a pod is read where its token says it is"
+        );
         self.with(|tables| match tables.pods.get(name) {
             Some(Value::Null) => Err("the API server is away".to_owned()),
             Some(pod) => Ok(Some(SecretBytes::from(pod.to_string()))),

@@ -75,22 +75,25 @@ enum Entry<'a> {
 }
 
 /// The answer: values in base64, or why there are none.
-pub(super) fn answer(outcomes: Vec<(&str, Outcome)>, trust: Option<&str>) -> Vec<u8> {
+pub(super) fn answer(outcomes: &[(&str, Outcome)], trust: Option<&str>) -> Vec<u8> {
     let encoded: Vec<Vec<(&str, Zeroizing<String>)>> = outcomes
         .iter()
         .map(|(_, outcome)| encoded(outcome))
         .collect();
-    let entries = outcomes.iter().zip(&encoded).map(|((name, outcome), encoded)| {
-        let entry = match outcome {
-            Ok(_) => Entry::Data(encoded.iter().map(|(key, text)| (*key, &***text)).collect()),
-            Err(unfetched) => Entry::Error {
-                message: &unfetched.message,
-                is_missing: unfetched.is_missing,
-                retry_after_seconds: unfetched.retry_after.unwrap_or_default().as_secs(),
-            },
-        };
-        (*name, entry)
-    });
+    let entries = outcomes
+        .iter()
+        .zip(&encoded)
+        .map(|((name, outcome), encoded)| {
+            let entry = match outcome {
+                Ok(_) => Entry::Data(encoded.iter().map(|(key, text)| (*key, &***text)).collect()),
+                Err(unfetched) => Entry::Error {
+                    message: &unfetched.message,
+                    is_missing: unfetched.is_missing,
+                    retry_after_seconds: unfetched.retry_after.unwrap_or_default().as_secs(),
+                },
+            };
+            (*name, entry)
+        });
     let answer = Answer {
         secrets: entries.collect(),
         trust,

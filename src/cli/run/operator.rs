@@ -101,7 +101,7 @@ impl Args {
 }
 
 /// Adds the operator to a process.
-pub(super) fn add(process: &mut Bound, args: Args, shared: &Shared) -> anyhow::Result<()> {
+pub(super) fn add(process: &mut Bound, args: Args, shared: &Shared) {
     let Args {
         esc_url: _,
         store_requeue_interval,
@@ -152,7 +152,6 @@ pub(super) fn add(process: &mut Bound, args: Args, shared: &Shared) -> anyhow::R
         "operator",
         operate(context, injection, candidate, ready, drain),
     );
-    Ok(())
 }
 
 /// Runs the controllers, as the leader if one of several processes is to lead.

@@ -12,8 +12,8 @@ use jiff::{SignedDuration, Timestamp};
 use rustls::server::ResolvesServerCert;
 use tokio::sync::watch;
 
-use super::{Shared, memory};
 use super::readiness::{self, Conditions};
+use super::{Shared, memory};
 use crate::admission::registration::{self, Endpoint};
 use crate::admission::{self, Tls, Watched, Webhook};
 use crate::certs::{self, Files, Ownership, Registration, Rotator};
@@ -104,14 +104,7 @@ pub(super) async fn add(process: &mut Bound, args: Args, shared: &Shared) -> any
         tls,
     });
     let server = server.await?;
-    let endpoint = args.webhook_url.clone().map_or_else(
-        || Endpoint::Service {
-            name: args.webhook_service.clone(),
-            namespace: shared.own_namespace.clone(),
-            port: SERVICE_PORT,
-        },
-        Endpoint::Url,
-    );
+    let endpoint = endpoint(&args, shared);
     let Certificates {
         served,
         published,
@@ -155,6 +148,17 @@ pub(super) async fn add(process: &mut Bound, args: Args, shared: &Shared) -> any
         }
     });
     Ok(())
+}
+
+fn endpoint(args: &Args, shared: &Shared) -> Endpoint {
+    args.webhook_url.clone().map_or_else(
+        || Endpoint::Service {
+            name: args.webhook_service.clone(),
+            namespace: shared.own_namespace.clone(),
+            port: SERVICE_PORT,
+        },
+        Endpoint::Url,
+    )
 }
 
 async fn tls(args: &Args) -> anyhow::Result<Tls> {

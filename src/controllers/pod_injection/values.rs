@@ -34,6 +34,10 @@ pub struct Unmade {
 ///
 /// # Errors
 /// When a store does not give them, or a template cannot be rendered.
+#[expect(
+    clippy::implicit_hasher,
+    reason = "a map of ours, made where it is passed on"
+)]
 pub async fn values(
     context: &Context,
     namespace: &str,

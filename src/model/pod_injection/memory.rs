@@ -257,7 +257,7 @@ fn token_volume<'p>(container: &'p Container<'_>) -> Option<&'p str> {
     let is_agent = container.name.0.starts_with(AGENT_NAME)
         && AGENT_COMMAND.iter().all(|word| args.next() == Some(*word));
     let mut mounts = container.volume_mounts.iter().flatten();
-    let token = mounts.find(|mount| is_agent && mount.mount_path.0 == TOKEN_FOLDER)?;
+    let token = mounts.find(|mount| is_agent && mount.path.0 == TOKEN_FOLDER)?;
     Some(&token.name.0)
 }
 
