@@ -32,6 +32,8 @@ use super::{Reply, Webhook};
 pub use cluster::KubePods;
 use wire::{Outcome, Question};
 
+pub(super) use wire::refusal;
+
 /// How long a token is known by.
 const TOKEN_KNOWN_FOR: Duration = Duration::from_secs(15);
 /// How long a token is refused without asking again.
@@ -206,10 +208,10 @@ impl Webhook {
         };
         let (status, body) = match super::panic_caught(work).await {
             Ok(Ok(body)) => (200, body),
-            Ok(Err(Refused(status, why))) => (status, wire::refusal(&why)),
+            Ok(Err(Refused(status, why))) => (status, refusal(&why)),
             Err(()) => {
                 self.metrics.panicked("pod-secrets");
-                (500, wire::refusal("latchkey failed; its log has the cause"))
+                (500, refusal("latchkey failed; its log has the cause"))
             }
         };
         let path = crate::model::pod_injection::memory::SECRETS_PATH;

@@ -15,7 +15,7 @@ use kube::Client;
 use crate::cluster::authorize::{Authorizer, KubeAccessReviews, StoreAuthorizer, WholeNamespace};
 use crate::cluster::injection_key;
 use crate::model::pod_injection::KeyRing;
-use crate::providers::Registry;
+use crate::providers::{self, Registry};
 use crate::runtime::{self, Bound};
 use crate::telemetry::log;
 use crate::telemetry::metrics::Metrics;
@@ -75,13 +75,13 @@ enum Authorization {
 struct Shared {
     client: Client,
     metrics: Metrics,
+    registry: Arc<Registry>,
     keys: Arc<KeyRing>,
     authorizer: Arc<dyn Authorizer>,
     reauthorizer: Arc<dyn Authorizer>,
     controller_class: String,
     own_namespace: String,
     identity: String,
-    registry: Arc<Registry>,
 }
 
 /// Runs until a signal.
@@ -104,7 +104,12 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
     let client = Client::try_default()
         .await
         .context("failed to find the cluster; set KUBECONFIG or run in a pod")?;
+    let registry = Registry::new(&providers::Options {
+        esc_url: operator.esc_url.clone(),
+        ..providers::Options::default()
+    })?;
     let shared = Shared {
+        registry: Arc::new(registry),
         keys: keys(&client, &own_namespace).await?,
         authorizer: authorizer(authorization, &client, WEBHOOK_BELIEF),
         reauthorizer: authorizer(authorization, &client, RECONCILER_BELIEF),
@@ -113,10 +118,9 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
         metrics,
         own_namespace,
         identity: identity.unwrap_or_else(|| uuid::Uuid::new_v4().to_string()),
-        registry: operator.registry()?,
     };
     if !no_operator {
-        operator::add(&mut process, operator, &shared);
+        operator::add(&mut process, operator, &shared)?;
     }
     if !no_webhook {
         webhook::add(&mut process, webhook, &shared).await?;

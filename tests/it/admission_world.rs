@@ -10,9 +10,11 @@ use async_trait::async_trait;
 use base64::Engine as _;
 use latchkey::admission::{Path, View, Webhook};
 use latchkey::cluster::authorize::{Authorizer, StoreAccess, Verdict};
+use latchkey::cluster::existence::{Existence, Named};
 use latchkey::model::pod_injection::KeyRing;
 use latchkey::model::secret_store::{Store, StoreId};
 use latchkey::model::store_use::StoreFacts;
+use latchkey::providers::{self, Registry};
 use latchkey::secret::SecretBytes;
 use latchkey::telemetry::metrics::Metrics;
 use serde_json::{Value, json};
@@ -30,6 +32,8 @@ pub(crate) struct Tables {
     pub(crate) namespaces: BTreeMap<String, BTreeMap<String, String>>,
     /// Names of Secrets that are there.
     pub(crate) secrets: BTreeSet<String>,
+    /// Other objects that are there, as `Kind namespace/name`.
+    pub(crate) objects: BTreeSet<String>,
 }
 
 struct TableView(Arc<Mutex<Tables>>);
@@ -72,6 +76,28 @@ impl View for TableView {
     }
 }
 
+/// What is there, and how often that was asked.
+pub(crate) struct Presence {
+    tables: Arc<Mutex<Tables>>,
+    /// Questions that were asked.
+    pub(crate) asked: AtomicUsize,
+}
+
+#[async_trait]
+impl Existence for Presence {
+    async fn exists(&self, named: &Named) -> Option<bool> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        let tables = self.tables.lock().expect("no test panics with it");
+        let Named {
+            kind,
+            namespace,
+            name,
+        } = named;
+        let object = format!("{} {namespace}/{name}", kind.as_str());
+        Some(tables.objects.contains(&object))
+    }
+}
+
 /// Who may, and how often that was asked.
 pub(crate) struct Permissions {
     verdict: Box<dyn Fn(&StoreAccess) -> Verdict + Send + Sync>,
@@ -93,6 +119,7 @@ pub(crate) struct World {
     pub(crate) tables: Arc<Mutex<Tables>>,
     pub(crate) permissions: Arc<Permissions>,
     pub(crate) agents: Agents,
+    pub(crate) presence: Arc<Presence>,
 }
 
 /// A world in which everybody may use every store.
@@ -116,7 +143,14 @@ pub(crate) fn world_where(
             .insert(store.to_owned(), StoreFacts::default());
     }
     let agents = Agents::default();
+    let presence = Arc::new(Presence {
+        tables: Arc::clone(&tables),
+        asked: AtomicUsize::new(0),
+    });
+    let registry = Registry::new(&providers::Options::default());
     let webhook = Webhook {
+        registry: Arc::new(registry.expect("the defaults are right")),
+        existence: presence.clone(),
         keys: Arc::new(KeyRing::new(&SecretBytes::from("example key"), None)),
         view: Arc::new(TableView(tables.clone())),
         authorizer: permissions.clone(),
@@ -130,6 +164,7 @@ pub(crate) fn world_where(
         tables,
         permissions,
         agents,
+        presence,
     }
 }
 

@@ -9,10 +9,14 @@ mod admission_access;
 mod admission_examples;
 #[cfg(test)]
 mod admission_memory;
+#[cfg(all(test, feature = "provider-fake", feature = "provider-vault"))]
+mod admission_objects;
 #[cfg(test)]
 mod admission_pod;
 #[cfg(test)]
 mod admission_protocol;
+#[cfg(test)]
+mod admission_serving;
 #[cfg(test)]
 mod admission_world;
 #[cfg(test)]
@@ -24,6 +28,8 @@ mod architecture;
 #[cfg(test)]
 mod esc_server;
 mod generated;
+#[cfg(test)]
+mod generators;
 #[cfg(test)]
 mod provider_contract;
 #[cfg(test)]

@@ -109,6 +109,6 @@ fn encoded(outcome: &Outcome) -> Vec<(&str, Zeroizing<String>)> {
 }
 
 /// Why there is no answer.
-pub(super) fn refusal(why: &str) -> Vec<u8> {
+pub(in super::super) fn refusal(why: &str) -> Vec<u8> {
     json!({ "error": why }).to_string().into_bytes()
 }

@@ -15,6 +15,7 @@ use crate::admission::{KubePods, PodSecrets, Unfetched, Values};
 use crate::api::v1::ExternalSecretSpec;
 use crate::cluster::secrets::KubeSecretReader;
 use crate::controllers::{self, Options, pod_injection};
+use crate::http;
 use crate::model::secret_store::{Store, StoreId};
 use crate::providers::Registry;
 use crate::secret::SecretMap;
@@ -69,6 +70,7 @@ pub(super) fn serve(
             );
         }
     };
+    let http = http::Client::new(&http::Options::default()).map_err(|error| error.to_string())?;
     let context = controllers::Context::new(
         shared.client.clone(),
         Arc::clone(&shared.registry),
@@ -80,6 +82,8 @@ pub(super) fn serve(
             store_interval: Duration::ZERO,
             concurrency: 1,
             adopt_unowned: false,
+            http,
+            generator_grace: Duration::ZERO,
             namespace: None,
         },
         Timestamp::now,

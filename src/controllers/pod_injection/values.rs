@@ -52,7 +52,7 @@ pub async fn values(
     };
     let spec = ExternalSecret::parse(namespace, name, spec)
         .map_err(|complaints| because(complaint::join(&complaints)))?;
-    let fetched = fetch(context, &spec, stores, context.now() - SHARED_FOR).await;
+    let fetched = fetch(context, &spec, stores, None, context.now() - SHARED_FOR).await;
     let fetched = fetched.map_err(|failure| Unmade {
         message: failure.message(),
         is_missing: failure.is_missing,

@@ -44,6 +44,7 @@ const LAYERS: [(&str, &[&str]); 15] = [
     (
         "admission",
         &[
+            "generators",
             "providers",
             "template",
             "model",
