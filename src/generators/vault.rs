@@ -71,7 +71,6 @@ impl From<providers::Error> for Error {
     fn from(error: providers::Error) -> Self {
         let lasting = matches!(error.kind, ErrorKind::Invalid | ErrorKind::Unsupported);
         Self {
-            is_unserved: false,
             message: error.to_string(),
             lasting,
             is_unserved: error.kind == ErrorKind::Unsupported,

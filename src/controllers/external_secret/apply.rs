@@ -8,7 +8,6 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::Resource as _;
 use kube::api::ObjectMeta;
 
-use super::brake::{Loss, Verdict};
 use super::fetch::{Fetched, Wanted, fetch};
 use super::manifest;
 use super::memory::Verified;
