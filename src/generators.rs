@@ -29,8 +29,7 @@ use serde_json::Value;
 use crate::api::generators as api;
 use crate::api::meta::SecretKeySelector;
 use crate::cluster::secrets::SecretReader;
-use crate::http;
-use crate::providers::Registry;
+use crate::providers::{self, ErrorKind, Registry};
 use crate::secret::{SecretBytes, SecretMap};
 
 /// Kind of a generator that every namespace may use.
@@ -43,9 +42,7 @@ pub struct Context {
     pub namespace: String,
     /// Reads credentials.
     pub secrets: Arc<dyn SecretReader>,
-    /// Calls servers.
-    pub http: http::Client,
-    /// Sessions with the servers of stores.
+    /// Connections, and sessions with the servers of stores.
     pub registry: Arc<Registry>,
     /// The present.
     pub now: Timestamp,
@@ -94,6 +91,18 @@ impl Error {
             lasting: false,
             is_unserved: false,
             retry_after: None,
+        }
+    }
+}
+
+impl From<providers::Error> for Error {
+    fn from(error: providers::Error) -> Self {
+        let lasting = matches!(error.kind, ErrorKind::Invalid | ErrorKind::Unsupported);
+        Self {
+            message: error.to_string(),
+            lasting,
+            is_unserved: error.kind == ErrorKind::Unsupported,
+            retry_after: error.retry_after,
         }
     }
 }

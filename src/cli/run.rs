@@ -120,7 +120,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
         identity: identity.unwrap_or_else(|| uuid::Uuid::new_v4().to_string()),
     };
     if !no_operator {
-        operator::add(&mut process, operator, &shared)?;
+        operator::add(&mut process, operator, &shared);
     }
     if !no_webhook {
         webhook::add(&mut process, webhook, &shared).await?;

@@ -53,7 +53,6 @@ async fn made(
     let context = Context {
         namespace: "team".to_owned(),
         secrets: Arc::new(Credentials(seed)),
-        http: http::Client::new(&http::Options::default()).unwrap(),
         registry: Arc::new(Registry::default()),
         now: Timestamp::UNIX_EPOCH,
         controller_class: "default".to_owned(),

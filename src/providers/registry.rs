@@ -44,6 +44,7 @@ impl Default for Options {
 #[derive(Default)]
 pub struct Registry {
     providers: BTreeMap<&'static str, Arc<dyn Provider>>,
+    http: Option<http::Client>,
     #[cfg(feature = "provider-vault")]
     vault: Option<Arc<super::vault::Vault>>,
 }
@@ -54,7 +55,12 @@ impl Registry {
     /// # Errors
     /// When TLS cannot be set up or an address in `options` cannot be read.
     pub fn new(options: &Options) -> Result<Self, Error> {
-        let mut registry = Self::default();
+        let http = http::Client::new(&options.http);
+        let http = http.map_err(|error| Error::new(ErrorKind::Invalid, "http", error.to_string()));
+        let mut registry = Self {
+            http: Some(http?),
+            ..Self::default()
+        };
         #[cfg(feature = "provider-fake")]
         registry.register(Arc::new(super::fake::Fake));
         #[cfg(feature = "provider-kubernetes")]
@@ -69,7 +75,6 @@ impl Registry {
             registry.vault = Some(Arc::clone(&vault));
             registry.register(vault);
         }
-        let _ = options;
         Ok(registry)
     }
 
@@ -91,6 +96,15 @@ impl Registry {
             return Err(Error::new(ErrorKind::Unsupported, "vault", message));
         };
         vault.call(namespace, secrets, block, call).await
+    }
+
+    /// The client of callers that are no provider; its connections are shared.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] in a registry that was made empty.
+    pub fn http(&self) -> Result<&http::Client, Error> {
+        let missing = || Error::new(ErrorKind::Unsupported, "http", "HTTP is not set up");
+        self.http.as_ref().ok_or_else(missing)
     }
 
     /// Drops from memory what providers kept long enough; to be called every few seconds.

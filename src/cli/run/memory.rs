@@ -15,7 +15,6 @@ use crate::admission::{KubePods, PodSecrets, Unfetched, Values};
 use crate::api::v1::ExternalSecretSpec;
 use crate::cluster::secrets::KubeSecretReader;
 use crate::controllers::{self, Options, pod_injection};
-use crate::http;
 use crate::model::secret_store::{Store, StoreId};
 use crate::providers::Registry;
 use crate::secret::SecretMap;
@@ -59,18 +58,7 @@ pub(super) fn serve(
                 .to_owned(),
         );
     }
-    let trust: Arc<dyn Fn() -> Option<String> + Send + Sync> = match (published, agent_ca_file) {
-        (Some(published), _) => Arc::new(move || published.borrow().clone()),
-        (None, Some(path)) => Arc::new(move || std::fs::read_to_string(&path).ok()),
-        (None, None) => {
-            return Err(
-                "\"memory\" is not served here: with --tls-cert-file agents need --agent-ca-file; write \
-                 \"secret\" or remove the annotation"
-                    .to_owned(),
-            );
-        }
-    };
-    let http = http::Client::new(&http::Options::default()).map_err(|error| error.to_string())?;
+    let trust = trust(published, agent_ca_file)?;
     let context = controllers::Context::new(
         shared.client.clone(),
         Arc::clone(&shared.registry),
@@ -85,7 +73,6 @@ pub(super) fn serve(
             deletion_limit: 0,
             generic_targets: false,
             adopt_unowned: false,
-            http,
             generator_grace: Duration::ZERO,
             namespace: None,
         },
@@ -100,6 +87,24 @@ pub(super) fn serve(
         Arc::new(Fetching(context)),
     );
     Ok(Arc::new(served))
+}
+
+/// What agents trust, read anew for each pod.
+type Trust = Arc<dyn Fn() -> Option<String> + Send + Sync>;
+
+fn trust(
+    published: Option<watch::Receiver<Option<String>>>,
+    agent_ca_file: Option<PathBuf>,
+) -> Result<Trust, String> {
+    match (published, agent_ca_file) {
+        (Some(published), _) => Ok(Arc::new(move || published.borrow().clone())),
+        (None, Some(path)) => Ok(Arc::new(move || std::fs::read_to_string(&path).ok())),
+        (None, None) => Err(
+            "\"memory\" is not served here: with --tls-cert-file agents need --agent-ca-file; write \
+             \"secret\" or remove the annotation"
+                .to_owned(),
+        ),
+    }
 }
 
 /// Lets providers forget, for ever; the operator, which does it too, may run elsewhere.

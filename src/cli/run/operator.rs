@@ -9,7 +9,6 @@ use super::Shared;
 use crate::cluster::secrets::KubeSecretReader;
 use crate::controllers::pod_injection::{self, RestartBy, Revoked};
 use crate::controllers::{self, Options};
-use crate::http;
 use crate::model::duration;
 use crate::runtime::lease::{self, Candidate};
 use crate::runtime::{Bound, Drain, Handle, TaskResult};
@@ -105,7 +104,7 @@ impl From<Restart> for RestartBy {
 }
 
 /// Adds the operator to a process.
-pub(super) fn add(process: &mut Bound, args: Args, shared: &Shared) -> anyhow::Result<()> {
+pub(super) fn add(process: &mut Bound, args: Args, shared: &Shared) {
     let Args {
         // The registry, which is shared, has it.
         esc_url: _,
@@ -136,7 +135,6 @@ pub(super) fn add(process: &mut Bound, args: Args, shared: &Shared) -> anyhow::R
             deletion_limit,
             generic_targets: unsafe_allow_generic_targets,
             adopt_unowned: adopt_unowned_secrets,
-            http: http::Client::new(&http::Options::default())?,
             generator_grace: generator_gc_grace_period.unsigned_abs(),
             namespace: None,
         },
@@ -156,7 +154,6 @@ pub(super) fn add(process: &mut Bound, args: Args, shared: &Shared) -> anyhow::R
         "operator",
         operate(context, injection, candidate, ready, drain),
     );
-    Ok(())
 }
 
 /// The candidate for leadership, if one of several processes is to lead.

@@ -17,6 +17,12 @@
 #[path = "../../it/admission_world.rs"]
 #[allow(dead_code, reason = "the tests use more of it")]
 mod admission_world;
+#[path = "../../it/agent_world.rs"]
+#[allow(
+    dead_code,
+    reason = "another crate includes this module too and each uses a part of it"
+)]
+mod agent_world;
 mod annotations;
 mod chance;
 mod corpus;
