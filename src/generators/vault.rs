@@ -73,7 +73,7 @@ impl From<providers::Error> for Error {
         Self {
             message: error.to_string(),
             lasting,
-            is_unserved: false,
+            is_unserved: error.kind == ErrorKind::Unsupported,
             retry_after: error.retry_after,
         }
     }
