@@ -2,11 +2,6 @@
 //!
 //! Times are printed, never asserted; beside each stands the floor, a plain Secret created in the same run.
 
-#![expect(
-    clippy::print_stdout,
-    reason = "the times are read by people, with --nocapture"
-)]
-
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};

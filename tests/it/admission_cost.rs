@@ -51,9 +51,9 @@ fn allocations_grow_with_what_is_asked_and_not_with_the_pod() {
     );
     assert!(typical <= TYPICAL_LIMIT, "{typical} for the typical pod");
     let (large, huge) = (allocations("large"), allocations("huge"));
-    // An escaped annotation is copied once.
+    // An escaped annotation is copied once, into a buffer that grows.
     assert!(
-        huge <= large + 20,
+        huge <= large + 60,
         "{huge} with an annotation of 900 KB, {large} without"
     );
 }

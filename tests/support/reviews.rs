@@ -22,7 +22,7 @@ struct Shape {
     secrets: usize,
     /// Variables of each container with a reference in the value.
     references: usize,
-    /// Bytes of an annotation of somebody else's.
+    /// Bytes of an annotation of somebody else's, as JSON.
     ballast: usize,
 }
 
@@ -222,7 +222,8 @@ impl Shape {
         }
         if self.ballast > 0 {
             let line = r#"{"kind":"Note","text":"somebody keeps \"things\" here"}"#;
-            let text = line.repeat(self.ballast / line.len());
+            let encoded = Value::from(line).to_string().len();
+            let text = line.repeat(self.ballast / encoded);
             set("example.com/notes".to_owned(), text);
         }
         annotations.into()
@@ -291,7 +292,7 @@ impl Shape {
                 "fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.name"},
             }});
         }
-        json!({"name": name, "value": format!("setting {index} of container {container}")})
+        json!({"name": name, "value": format!("value {index}")})
     }
 
     fn managed_fields(self) -> Value {
@@ -345,7 +346,7 @@ fn alias(index: usize) -> String {
 }
 
 fn variable_name(index: usize) -> String {
-    format!("CHECKOUT_SETTING_{index}")
+    format!("SETTING_{index}")
 }
 
 fn toleration(key: &str) -> Value {
