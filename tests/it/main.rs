@@ -6,6 +6,8 @@ mod support;
 #[cfg(test)]
 mod admission_access;
 #[cfg(test)]
+mod admission_cost;
+#[cfg(test)]
 mod admission_examples;
 #[cfg(test)]
 mod admission_memory;
