@@ -3,7 +3,13 @@
 //! A generator makes new values each time it is asked; whoever asks decides when, and keeps what was
 //! made. It reads credentials in the namespace of whoever asks only, also when it is cluster-wide.
 
+#[cfg(feature = "provider-azurekv")]
+mod acr_access_token;
+#[cfg(any(feature = "provider-azurekv", feature = "provider-gcpsm"))]
+mod cloud;
 mod fake;
+#[cfg(feature = "provider-gcpsm")]
+mod gcr_access_token;
 mod mfa;
 mod password;
 mod ssh_key;
@@ -20,6 +26,7 @@ use serde_json::Value;
 use crate::api::generators as api;
 use crate::api::meta::SecretKeySelector;
 use crate::cluster::secrets::SecretReader;
+use crate::providers;
 use crate::secret::{SecretBytes, SecretMap};
 
 /// Kind of a generator that every namespace may use.
@@ -36,6 +43,8 @@ pub struct Context {
     pub now: Timestamp,
     /// Generators of another class are left alone.
     pub controller_class: String,
+    /// How services are reached.
+    pub options: providers::Options,
 }
 
 /// Why there are no values.
@@ -87,7 +96,11 @@ pub trait Generator: Send + Sync {
 /// When the spec cannot be read, or the kind is not served.
 pub fn parse(kind: &str, spec: Value) -> Result<Box<dyn Generator>, Error> {
     Ok(match kind {
+        #[cfg(feature = "provider-azurekv")]
+        "ACRAccessToken" => Box::new(read::<api::AcrAccessTokenSpec>(kind, spec)?),
         "Fake" => Box::new(read::<api::FakeSpec>(kind, spec)?),
+        #[cfg(feature = "provider-gcpsm")]
+        "GCRAccessToken" => Box::new(read::<api::GcrAccessTokenSpec>(kind, spec)?),
         "MFA" => Box::new(read::<api::MfaSpec>(kind, spec)?),
         "Password" => Box::new(read::<api::PasswordSpec>(kind, spec)?),
         "SSHKey" => Box::new(read::<api::SshKeySpec>(kind, spec)?),

@@ -11,6 +11,10 @@ use crate::model::secret_store::Store;
 /// Tells the time.
 pub type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
 
+/// Looks up a variable of this process's environment, where clouds put what a workload's identity is
+/// proven with.
+pub type Variables = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
 /// What providers need to know of this process.
 #[derive(Clone)]
 pub struct Options {
@@ -20,6 +24,8 @@ pub struct Options {
     pub http: http::Options,
     /// Tells the time.
     pub clock: Clock,
+    /// The environment of this process.
+    pub variables: Variables,
 }
 
 impl Default for Options {
@@ -28,6 +34,7 @@ impl Default for Options {
             esc_url: "https://api.pulumi.com/api/esc".to_owned(),
             http: http::Options::default(),
             clock: Arc::new(SystemTime::now),
+            variables: Arc::new(|name| std::env::var(name).ok()),
         }
     }
 }
@@ -36,6 +43,7 @@ impl Default for Options {
 #[derive(Default)]
 pub struct Registry {
     providers: BTreeMap<&'static str, Arc<dyn Provider>>,
+    options: Options,
 }
 
 impl Registry {
@@ -44,9 +52,16 @@ impl Registry {
     /// # Errors
     /// When TLS cannot be set up or an address in `options` cannot be read.
     pub fn new(options: &Options) -> Result<Self, Error> {
-        let mut registry = Self::default();
+        let mut registry = Self {
+            providers: BTreeMap::new(),
+            options: options.clone(),
+        };
+        #[cfg(feature = "provider-azurekv")]
+        registry.register(Arc::new(super::azurekv::AzureKv::new(options)?));
         #[cfg(feature = "provider-fake")]
         registry.register(Arc::new(super::fake::Fake));
+        #[cfg(feature = "provider-gcpsm")]
+        registry.register(Arc::new(super::gcpsm::GcpSm::new(options)?));
         #[cfg(feature = "provider-kubernetes")]
         registry.register(Arc::new(super::kubernetes::Kubernetes));
         #[cfg(feature = "provider-openbao")]
@@ -55,8 +70,13 @@ impl Registry {
         registry.register(Arc::new(super::pulumi::Pulumi::new(options)?));
         #[cfg(feature = "provider-vault")]
         registry.register(Arc::new(super::vault::Vault::new(options)));
-        let _ = options;
         Ok(registry)
+    }
+
+    /// What providers know of this process; generators reach services likewise.
+    #[must_use]
+    pub fn options(&self) -> &Options {
+        &self.options
     }
 
     /// Drops from memory what providers kept long enough; to be called every few seconds.
