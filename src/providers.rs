@@ -12,6 +12,10 @@ pub(crate) mod azurekv;
 )]
 mod credential;
 #[cfg(any(feature = "provider-azurekv", feature = "provider-gcpsm"))]
+#[allow(
+    dead_code,
+    reason = "how much of it is used depends on the providers that are built in"
+)]
 pub(crate) mod desk;
 #[cfg(feature = "provider-azurekv")]
 pub(crate) mod entra;
@@ -71,6 +75,8 @@ use crate::secret::{SecretBytes, SecretMap};
 
 pub use error::{Error, ErrorKind};
 pub use registry::{Clock, Options, Registry, Variables};
+#[cfg(feature = "provider-vault")]
+pub use vault_api::Call as VaultCall;
 
 /// What a provider can do, as stores report it in `status.capabilities`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -30,10 +30,8 @@ impl Generator for AcrAccessTokenSpec {
         let registry = registry(&self.registry, domain)?;
         let asked = cloud::as_store(context, "ACRAccessToken");
         let block = block(self)?;
-        let token = azurekv::token_for(&asked, &context.options, &block, resource).await;
+        let token = azurekv::token_for(&asked, context.registry.options(), &block, resource).await;
         let token = token.map_err(|error| cloud::failed(&error))?;
-        let client = http::Client::new(&context.options.http);
-        let client = client.map_err(|error| Error::unavailable(error.to_string()))?;
         let tenant = self.tenant_id.as_deref().unwrap_or_default();
         let mut form = vec![
             ("grant_type", "access_token"),
@@ -44,7 +42,7 @@ impl Generator for AcrAccessTokenSpec {
         }
         let grant = ("access_token", &token.value);
         let mut password = exchanged(
-            &client,
+            &context.http,
             &registry,
             "exchange",
             &form,
@@ -59,7 +57,15 @@ impl Generator for AcrAccessTokenSpec {
                 ("scope", scope),
             ];
             let grant = ("refresh_token", &password);
-            password = exchanged(&client, &registry, "token", &form, grant, "access_token").await?;
+            password = exchanged(
+                &context.http,
+                &registry,
+                "token",
+                &form,
+                grant,
+                "access_token",
+            )
+            .await?;
         }
         let values = [
             ("username", SecretBytes::from(USERNAME)),

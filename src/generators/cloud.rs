@@ -33,6 +33,9 @@ pub(super) fn as_store(context: &Context, name: &str) -> ClientContext {
 pub(super) fn failed(error: &providers::Error) -> Error {
     match error.kind {
         ErrorKind::Invalid | ErrorKind::Unsupported => Error::invalid(error.to_string()),
-        _ => Error::unavailable(error.to_string()),
+        _ => Error {
+            retry_after: error.retry_after,
+            ..Error::unavailable(error.to_string())
+        },
     }
 }

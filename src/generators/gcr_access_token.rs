@@ -17,7 +17,8 @@ impl Generator for GcrAccessTokenSpec {
         let asked = cloud::as_store(context, "GCRAccessToken");
         let auth = auth(&self.auth);
         let project = &self.project_id;
-        let token = google_auth::token_for(&asked, &context.options, &auth, project).await;
+        let token =
+            google_auth::token_for(&asked, context.registry.options(), &auth, project).await;
         let token = token.map_err(|error| cloud::failed(&error))?;
         let life = i64::try_from(token.life.as_secs()).unwrap_or(i64::MAX);
         let until = context.now.as_second().saturating_add(life);

@@ -150,7 +150,7 @@ pub(crate) fn is_referent(kind: StoreKind, auth: &Auth<'_>) -> bool {
 ///
 /// # Errors
 /// Why it cannot be read, naming the field.
-pub(crate) async fn claim(
+pub(super) async fn claim(
     provider: &'static str,
     desk: &Desk,
     context: &ClientContext,
@@ -323,7 +323,7 @@ fn seen(claim: &Claim) -> Fingerprint {
 ///
 /// # Errors
 /// As [`Desk::google_token`]; also when there is no token of the ServiceAccount.
-pub(crate) async fn token(
+pub(super) async fn token(
     provider: &'static str,
     desk: &Desk,
     context: &ClientContext,

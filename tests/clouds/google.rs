@@ -87,9 +87,12 @@ pub(crate) fn token(world: &World, call: &Call) -> Answer {
 /// Both exchanges of a token of another issuer (RFC 8693).
 pub(crate) fn exchange(world: &World, call: &Call, is_binding: bool) -> Answer {
     let body = call.json();
-    let field = |name: &str| match is_binding {
-        true => body[name].as_str().unwrap_or_default().to_owned(),
-        false => call.field(name),
+    let field = |name: &str| {
+        if is_binding {
+            body[name].as_str().unwrap_or_default().to_owned()
+        } else {
+            call.field(name)
+        }
     };
     let prefix = "urn:ietf:params:oauth:";
     if field("grant_type") != format!("{prefix}grant-type:token-exchange")

@@ -123,8 +123,9 @@ pub(crate) fn answer(world: &World, call: &Call) -> Answer {
             let mut object = call.json();
             if *kind == "keys" {
                 for private in ["d", "p", "q", "dp", "dq", "qi"] {
-                    let key = object["key"].as_object_mut();
-                    key.map(|key| key.remove(private));
+                    if let Some(key) = object["key"].as_object_mut() {
+                        key.remove(private);
+                    }
                 }
             } else if !object["value"].is_string() {
                 return Answer::error(400, "BadParameter", "value must be specified");

@@ -91,11 +91,12 @@ pub(crate) struct CloudBench {
     pub(crate) time: Time,
     pub(crate) cluster: Arc<Cluster>,
     pub(crate) variables: Arc<Mutex<BTreeMap<String, String>>>,
-    pub(crate) registry: Registry,
-    pub(crate) options: Options,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) http: http::Client,
     /// Serves the machine's metadata, without TLS.
     pub(crate) machine: Server,
-    server: Server,
+    /// Serves all else until this bench ends.
+    _server: Server,
 }
 
 impl CloudBench {
@@ -123,6 +124,7 @@ impl CloudBench {
             ..http::Options::default()
         };
         change(&mut http);
+        let client = http::Client::new(&http).expect("the client must be made");
         let (clock, environment) = (time.clone(), Arc::clone(&variables));
         let options = Options {
             http,
@@ -143,10 +145,10 @@ impl CloudBench {
             cluster: Arc::new(cluster),
             time,
             variables,
-            registry,
-            options,
+            registry: Arc::new(registry),
+            http: client,
             machine,
-            server,
+            _server: server,
         }
     }
 

@@ -24,9 +24,11 @@ async fn made(bench: &CloudBench, kind: &str, spec: Value) -> Result<SecretMap, 
             .try_into()
             .expect("the clock must be legal"),
         controller_class: "default".to_owned(),
-        options: bench.options.clone(),
+        http: bench.http.clone(),
+        registry: Arc::clone(&bench.registry),
     };
-    generate(kind, spec, &context).await
+    let made = generate(kind, spec, &context).await?;
+    Ok(made.values)
 }
 
 fn registry(auth: &Value) -> Value {

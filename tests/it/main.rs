@@ -7,10 +7,14 @@ mod support;
 mod admission_access;
 #[cfg(test)]
 mod admission_examples;
+#[cfg(all(test, feature = "provider-fake", feature = "provider-vault"))]
+mod admission_objects;
 #[cfg(test)]
 mod admission_pod;
 #[cfg(test)]
 mod admission_protocol;
+#[cfg(test)]
+mod admission_serving;
 #[cfg(test)]
 mod admission_world;
 #[cfg(test)]
@@ -25,6 +29,8 @@ mod esc_server;
 mod generated;
 #[cfg(all(test, feature = "provider-azurekv", feature = "provider-gcpsm"))]
 mod generator_cloud;
+#[cfg(test)]
+mod generators;
 #[cfg(all(test, feature = "provider-azurekv", feature = "provider-gcpsm"))]
 mod provider_azurekv;
 #[cfg(all(test, feature = "provider-azurekv", feature = "provider-gcpsm"))]
@@ -43,6 +49,8 @@ mod provider_gcpsm_faults;
 mod provider_kubernetes;
 #[cfg(all(test, feature = "provider-pulumi"))]
 mod provider_pulumi;
+#[cfg(all(test, feature = "provider-pulumi"))]
+mod provider_pulumi_push;
 #[cfg(all(test, feature = "provider-vault", feature = "provider-openbao"))]
 mod provider_vault;
 mod template_cli;

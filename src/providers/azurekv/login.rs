@@ -1,5 +1,7 @@
 //! From a store to the principal that asks for tokens.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use reqwest::Url;
 
@@ -157,20 +159,12 @@ impl AzureLogin<'_> {
         Ok((fingerprint, claim))
     }
 
-    /// The workload identity of a ServiceAccount that the store names.
-    async fn account(
+    /// The annotations of a ServiceAccount.
+    async fn annotations(
         &self,
-        account: &ServiceAccountSelector,
-    ) -> Result<(Fingerprint, Claim), Error> {
-        let field = "serviceAccountRef";
-        let namespace = self
-            .context
-            .selected_namespace(account.namespace.as_deref());
-        let name = &account.name;
-        if namespace.is_empty() {
-            let message = format!("{field}: a ClusterSecretStore must name the namespace");
-            return Err(invalid(message));
-        }
+        namespace: &str,
+        name: &str,
+    ) -> Result<BTreeMap<String, String>, Error> {
         let secrets = &self.context.secrets;
         let annotations = secrets.service_account_annotations(namespace, name).await;
         let annotations = annotations.map_err(|error| {
@@ -179,13 +173,29 @@ impl AzureLogin<'_> {
             } else {
                 ErrorKind::Unavailable
             };
-            Error::new(kind, NAME, format!("{field}: {error}"))
+            Error::new(kind, NAME, format!("serviceAccountRef: {error}"))
         })?;
-        let mut annotations = annotations.ok_or_else(|| {
+        annotations.ok_or_else(|| {
             invalid(format!(
-                "{field}: there is no ServiceAccount {namespace}/{name}"
+                "serviceAccountRef: there is no ServiceAccount {namespace}/{name}"
             ))
-        })?;
+        })
+    }
+
+    /// The workload identity of a ServiceAccount that the store names.
+    async fn account(
+        &self,
+        account: &ServiceAccountSelector,
+    ) -> Result<(Fingerprint, Claim), Error> {
+        let namespace = self
+            .context
+            .selected_namespace(account.namespace.as_deref());
+        let name = &account.name;
+        if namespace.is_empty() {
+            let message = "serviceAccountRef: a ClusterSecretStore must name the namespace";
+            return Err(invalid(message));
+        }
+        let mut annotations = self.annotations(namespace, name).await?;
         let refs = self.block.auth_secret_ref.as_ref();
         let of_secret = self.text(
             "authSecretRef.clientId",

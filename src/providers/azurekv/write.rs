@@ -115,25 +115,7 @@ fn body(
     let part = |name: &str| present.and_then(|present| member(present, name));
     let mut members = BTreeMap::new();
     let stands = match kind {
-        Kind::Secret => {
-            if content.expose_str().is_none() || content.len() > MAX_VALUE {
-                return Err(invalid(format!(
-                    "the value must be UTF-8 of at most {MAX_VALUE} bytes to be kept in a vault"
-                )));
-            }
-            let value = Json::Text(content);
-            let stands = part("value") == Some(&value);
-            members.insert("value".to_owned(), value);
-            let same_type = settings
-                .content_type
-                .as_deref()
-                .is_none_or(|wanted| part("contentType") == Some(&Json::Text(wanted.into())));
-            let kept = part("contentType").and_then(crate::providers::rest::text);
-            if let Some(shown) = settings.content_type.as_deref().or(kept) {
-                members.insert("contentType".to_owned(), Json::Text(shown.into()));
-            }
-            stands && same_type
-        }
+        Kind::Secret => text_body(content, settings, present, &mut members)?,
         Kind::Certificate => {
             let import = material::certificate(&content).map_err(invalid)?;
             let held = part("cer").and_then(crate::providers::rest::text);
@@ -167,6 +149,33 @@ fn body(
     members.insert("attributes".to_owned(), plain(&attributes)?);
     members.insert("tags".to_owned(), plain(&json!(tags))?);
     Ok(Some(Json::Object(members)))
+}
+
+/// Adds a secret's value and content type; whether both stand there already.
+fn text_body(
+    content: SecretBytes,
+    settings: &Settings,
+    present: Option<&Json>,
+    members: &mut BTreeMap<String, Json>,
+) -> Result<bool, Error> {
+    let part = |name: &str| present.and_then(|present| member(present, name));
+    if content.expose_str().is_none() || content.len() > MAX_VALUE {
+        return Err(invalid(format!(
+            "the value must be UTF-8 of at most {MAX_VALUE} bytes to be kept in a vault"
+        )));
+    }
+    let value = Json::Text(content);
+    let stands = part("value") == Some(&value);
+    members.insert("value".to_owned(), value);
+    let same_type = settings
+        .content_type
+        .as_deref()
+        .is_none_or(|wanted| part("contentType") == Some(&Json::Text(wanted.into())));
+    let kept = part("contentType").and_then(crate::providers::rest::text);
+    if let Some(shown) = settings.content_type.as_deref().or(kept) {
+        members.insert("contentType".to_owned(), Json::Text(shown.into()));
+    }
+    Ok(stands && same_type)
 }
 
 fn plain(value: &Value) -> Result<Json, Error> {
