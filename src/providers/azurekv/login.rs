@@ -253,7 +253,7 @@ impl AzureLogin<'_> {
         let tenant = tenant.map_or_else(|| variable("AZURE_TENANT_ID"), Ok)?;
         let client = variable("AZURE_CLIENT_ID")?;
         let path = variable("AZURE_FEDERATED_TOKEN_FILE")?;
-        let fingerprint = Fingerprint::of([&tenant, &client, &path].map(|part| part.as_bytes()));
+        let fingerprint = Fingerprint::of([&tenant, &client, &path].map(String::as_bytes));
         let claim = Claim::File {
             tenant,
             client,

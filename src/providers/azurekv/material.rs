@@ -119,9 +119,7 @@ fn rsa(der: &[u8]) -> Option<Json> {
 
 fn ec(inner: &[u8], curve: Option<ObjectIdentifier>, whole: &[u8]) -> Option<Json> {
     let key = sec1::EcPrivateKey::from_der(inner).ok()?;
-    let named = key
-        .parameters
-        .and_then(|parameters| parameters.named_curve());
+    let named = key.parameters.and_then(sec1::EcParameters::named_curve);
     let (curve, algorithm) = match curve.or(named)? {
         P256 => ("P-256", &ECDSA_P256_SHA256_FIXED_SIGNING),
         P384 => ("P-384", &ECDSA_P384_SHA384_FIXED_SIGNING),

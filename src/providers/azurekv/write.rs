@@ -129,8 +129,7 @@ fn body(
             let key = material::key(&content).map_err(invalid)?;
             let held = part("key");
             let same = |name: &&str| member(&key, name) == held.and_then(|key| member(key, name));
-            let stands =
-                held.is_some() && ["n", "e", "crv", "x", "y"].iter().all(|name| same(&name));
+            let stands = held.is_some() && ["n", "e", "crv", "x", "y"].iter().all(same);
             members.insert("key".to_owned(), key);
             stands
         }
