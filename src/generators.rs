@@ -3,9 +3,15 @@
 //! A generator makes new values each time it is asked; whoever asks decides when, and keeps what was
 //! made. It reads credentials in the namespace of whoever asks only, also when it is cluster-wide.
 
+#[cfg(feature = "provider-azurekv")]
+mod acr_access_token;
 mod call;
+#[cfg(any(feature = "provider-azurekv", feature = "provider-gcpsm"))]
+mod cloud;
 mod cloudsmith;
 mod fake;
+#[cfg(feature = "provider-gcpsm")]
+mod gcr_access_token;
 mod github;
 mod gitlab;
 mod grafana;
@@ -157,8 +163,12 @@ pub struct Made {
 /// When the spec cannot be read, or the kind is not served.
 pub fn parse(kind: &str, spec: Value) -> Result<Box<dyn Generator>, Error> {
     Ok(match kind {
+        #[cfg(feature = "provider-azurekv")]
+        "ACRAccessToken" => Box::new(read::<api::AcrAccessTokenSpec>(kind, spec)?),
         "CloudsmithAccessToken" => Box::new(read::<api::CloudsmithAccessTokenSpec>(kind, spec)?),
         "Fake" => Box::new(read::<api::FakeSpec>(kind, spec)?),
+        #[cfg(feature = "provider-gcpsm")]
+        "GCRAccessToken" => Box::new(read::<api::GcrAccessTokenSpec>(kind, spec)?),
         "GithubAccessToken" => Box::new(read::<api::GithubAccessTokenSpec>(kind, spec)?),
         "GitlabDeployToken" => Box::new(read::<api::GitlabDeployTokenSpec>(kind, spec)?),
         "Grafana" => Box::new(read::<api::GrafanaSpec>(kind, spec)?),

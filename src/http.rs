@@ -1,5 +1,6 @@
 //! Outbound HTTP: every request has a timeout, and failed reads are tried again a few times.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,6 +35,10 @@ pub struct Options {
     pub retries: usize,
     /// Delay before the first retry; it doubles, with jitter, up to 5 s.
     pub retry_delay: Duration,
+    /// Hosts whose addresses are known and not looked up; port 0 is the scheme's.
+    pub addresses: Vec<(String, SocketAddr)>,
+    /// Whether proxies that the environment names are passed by, for servers of this machine's own.
+    pub is_direct: bool,
 }
 
 impl Default for Options {
@@ -46,6 +51,8 @@ impl Default for Options {
             identity: None,
             retries: 2,
             retry_delay: Duration::from_millis(200),
+            addresses: Vec::new(),
+            is_direct: false,
         }
     }
 }
@@ -101,6 +108,12 @@ impl Client {
             .timeout(options.timeout)
             .pool_idle_timeout(Duration::from_mins(1))
             .redirect(redirect::Policy::custom(follow_within_origin));
+        for (host, address) in &options.addresses {
+            builder = builder.resolve(host, *address);
+        }
+        if options.is_direct {
+            builder = builder.no_proxy();
+        }
         let bundle = options.ca_bundle.as_deref().map(certificates).transpose()?;
         if !options.trust_system {
             builder = builder.tls_certs_only(bundle.unwrap_or_default());

@@ -3,15 +3,37 @@
 //! A [`Provider`] is made once for the process and holds what is shared: connections, open sessions,
 //! budgets. A [`SecretsClient`] is made from it for one refresh of one object and is cheap.
 
+#[cfg(feature = "provider-azurekv")]
+pub(crate) mod azurekv;
 #[cfg(feature = "remote")]
 #[allow(
     dead_code,
     reason = "how much of it is used depends on the providers that are built in"
 )]
 mod credential;
+#[cfg(any(feature = "provider-azurekv", feature = "provider-gcpsm"))]
+#[allow(
+    dead_code,
+    reason = "how much of it is used depends on the providers that are built in"
+)]
+pub(crate) mod desk;
+#[cfg(feature = "provider-azurekv")]
+pub(crate) mod entra;
 mod error;
 #[cfg(feature = "provider-fake")]
 mod fake;
+#[cfg(feature = "provider-gcpsm")]
+mod gcpsm;
+#[cfg(feature = "provider-gcpsm")]
+pub(crate) mod google;
+#[cfg(feature = "provider-gcpsm")]
+pub(crate) mod google_auth;
+#[cfg(any(feature = "provider-azurekv", feature = "provider-gcpsm"))]
+#[allow(
+    dead_code,
+    reason = "how much of it is used depends on the providers that are built in"
+)]
+mod jwt;
 #[cfg(feature = "provider-kubernetes")]
 mod kubernetes;
 #[cfg(feature = "remote")]
@@ -25,6 +47,12 @@ mod open_bao;
 #[cfg(feature = "provider-pulumi")]
 mod pulumi;
 mod registry;
+#[cfg(any(feature = "provider-azurekv", feature = "provider-gcpsm"))]
+#[allow(
+    dead_code,
+    reason = "how much of it is used depends on the providers that are built in"
+)]
+mod rest;
 #[cfg(feature = "provider-vault")]
 mod vault;
 #[cfg(any(feature = "provider-openbao", feature = "provider-vault"))]
@@ -46,7 +74,7 @@ use crate::model::value;
 use crate::secret::{SecretBytes, SecretMap};
 
 pub use error::{Error, ErrorKind};
-pub use registry::{Clock, Options, Registry};
+pub use registry::{Clock, Options, Registry, Variables};
 #[cfg(feature = "provider-vault")]
 pub use vault_api::Call as VaultCall;
 

@@ -106,6 +106,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
         .context("failed to find the cluster; set KUBECONFIG or run in a pod")?;
     let registry = Registry::new(&providers::Options {
         esc_url: operator.esc_url.clone(),
+        variables: Arc::new(variable),
         ..providers::Options::default()
     })?;
     let shared = Shared {
@@ -137,6 +138,15 @@ fn authorizer(mode: Authorization, client: &Client, belief: Duration) -> Arc<dyn
             Arc::new(StoreAuthorizer::believing(Arc::new(reviews), belief))
         }
     }
+}
+
+/// A variable of the environment, where clouds put what proves this process's identity.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the names are those of the clouds, not options of ours"
+)]
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
 }
 
 /// The keys under which names are made; the first replica makes them.

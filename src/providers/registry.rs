@@ -19,6 +19,10 @@ use crate::secret::json::Json;
 /// Tells the time.
 pub type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
 
+/// Looks up a variable of this process's environment, where clouds put what a workload's identity is
+/// proven with.
+pub type Variables = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
 /// What providers need to know of this process.
 #[derive(Clone)]
 pub struct Options {
@@ -28,6 +32,8 @@ pub struct Options {
     pub http: http::Options,
     /// Tells the time.
     pub clock: Clock,
+    /// The environment of this process; empty unless it is given.
+    pub variables: Variables,
 }
 
 impl Default for Options {
@@ -36,6 +42,7 @@ impl Default for Options {
             esc_url: "https://api.pulumi.com/api/esc".to_owned(),
             http: http::Options::default(),
             clock: Arc::new(SystemTime::now),
+            variables: Arc::new(|_| None),
         }
     }
 }
@@ -45,6 +52,7 @@ impl Default for Options {
 pub struct Registry {
     providers: BTreeMap<&'static str, Arc<dyn Provider>>,
     http: Option<http::Client>,
+    options: Options,
     #[cfg(feature = "provider-vault")]
     vault: Option<Arc<super::vault::Vault>>,
 }
@@ -59,10 +67,15 @@ impl Registry {
         let http = http.map_err(|error| Error::new(ErrorKind::Invalid, "http", error.to_string()));
         let mut registry = Self {
             http: Some(http?),
+            options: options.clone(),
             ..Self::default()
         };
+        #[cfg(feature = "provider-azurekv")]
+        registry.register(Arc::new(super::azurekv::AzureKv::new(options)?));
         #[cfg(feature = "provider-fake")]
         registry.register(Arc::new(super::fake::Fake));
+        #[cfg(feature = "provider-gcpsm")]
+        registry.register(Arc::new(super::gcpsm::GcpSm::new(options)?));
         #[cfg(feature = "provider-kubernetes")]
         registry.register(Arc::new(super::kubernetes::Kubernetes));
         #[cfg(feature = "provider-openbao")]
@@ -76,6 +89,12 @@ impl Registry {
             registry.register(vault);
         }
         Ok(registry)
+    }
+
+    /// What providers know of this process; generators reach services likewise.
+    #[must_use]
+    pub fn options(&self) -> &Options {
+        &self.options
     }
 
     /// Makes one call of Vault's protocol for an object of `namespace`, once; credentials are read there.

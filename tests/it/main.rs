@@ -27,17 +27,32 @@ mod agent_secrets;
 mod agent_world;
 #[cfg(test)]
 mod architecture;
+#[cfg(all(test, feature = "provider-azurekv", feature = "provider-gcpsm"))]
+mod cloud_bench;
+#[cfg(all(test, feature = "provider-azurekv", feature = "provider-gcpsm"))]
+#[path = "../clouds.rs"]
+mod clouds;
 #[cfg(test)]
 mod esc_server;
 mod generated;
+#[cfg(all(test, feature = "provider-azurekv", feature = "provider-gcpsm"))]
+mod generator_cloud;
 #[cfg(test)]
 mod generators;
+#[cfg(all(test, feature = "provider-azurekv", feature = "provider-gcpsm"))]
+mod provider_azurekv;
+#[cfg(all(test, feature = "provider-azurekv", feature = "provider-gcpsm"))]
+mod provider_azurekv_faults;
 #[cfg(test)]
 mod provider_contract;
 #[cfg(test)]
 mod provider_double;
 #[cfg(all(test, feature = "provider-fake"))]
 mod provider_fake;
+#[cfg(all(test, feature = "provider-azurekv", feature = "provider-gcpsm"))]
+mod provider_gcpsm;
+#[cfg(all(test, feature = "provider-azurekv", feature = "provider-gcpsm"))]
+mod provider_gcpsm_faults;
 #[cfg(all(test, feature = "provider-kubernetes"))]
 mod provider_kubernetes;
 #[cfg(all(test, feature = "provider-pulumi"))]

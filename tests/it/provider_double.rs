@@ -28,7 +28,7 @@ impl Time {
         SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000 + seconds)
     }
 
-    fn now(&self) -> SystemTime {
+    pub(crate) fn now(&self) -> SystemTime {
         Self::at(self.0.load(Ordering::SeqCst))
     }
 }
@@ -116,6 +116,7 @@ impl Bench {
                 ..http::Options::default()
             },
             clock: Arc::new(move || clock.now()),
+            ..Options::default()
         });
         Self {
             registry: registry.unwrap(),
