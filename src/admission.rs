@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::cluster::authorize::Authorizer;
+use crate::model::controller_class::ControllerClass;
 use crate::model::pod_injection::KeyRing;
 use crate::telemetry::metrics::Metrics;
 
@@ -34,7 +35,7 @@ pub struct Webhook {
     /// What is known of the cluster.
     pub view: Arc<dyn View>,
     /// Stores of another class are not served.
-    pub controller_class: String,
+    pub controller_class: ControllerClass,
     /// Decides who may use which store.
     pub authorizer: Arc<dyn Authorizer>,
     /// Namespace of this process; its pods are never touched, so that it can always start.

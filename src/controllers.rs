@@ -35,6 +35,7 @@ use crate::cluster::authorize::Authorizer;
 use crate::cluster::events::Events;
 use crate::cluster::secret_object::Secrets;
 use crate::cluster::secrets::SecretReader;
+use crate::model::controller_class::ControllerClass;
 use crate::providers::Registry;
 use crate::telemetry::metrics::Metrics;
 
@@ -48,7 +49,7 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Stores of another class are left alone.
-    pub controller_class: String,
+    pub controller_class: ControllerClass,
     /// How often a store is validated that says nothing itself.
     pub store_interval: Duration,
     /// Passes under way at once, for each controller.
@@ -128,7 +129,9 @@ pub async fn run(
 ) {
     let (queue, triggers) = unbounded();
     let (stores, store_queues) = secret_store::queues();
-    let clustered = context.options.namespace.is_none();
+    // Objects of the cluster name no store, so that nobody could tell whose they are.
+    let alone = !context.options.controller_class.is_explicit();
+    let clustered = context.options.namespace.is_none() && alone;
     let (wakers, wide, wide_watches) = clustered
         .then(|| cluster_wide::start(&context))
         .map_or_else(

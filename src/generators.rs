@@ -20,6 +20,7 @@ use serde_json::Value;
 use crate::api::generators as api;
 use crate::api::meta::SecretKeySelector;
 use crate::cluster::secrets::SecretReader;
+use crate::model::controller_class::ControllerClass;
 use crate::secret::{SecretBytes, SecretMap};
 
 /// Kind of a generator that every namespace may use.
@@ -34,8 +35,8 @@ pub struct Context {
     pub secrets: Arc<dyn SecretReader>,
     /// The present.
     pub now: Timestamp,
-    /// Generators of another class are left alone.
-    pub controller_class: String,
+    /// Generators that name another class are left alone.
+    pub controller_class: ControllerClass,
 }
 
 /// Why there are no values.
@@ -108,7 +109,7 @@ pub fn parse(kind: &str, spec: Value) -> Result<Box<dyn Generator>, Error> {
 pub async fn generate(kind: &str, spec: Value, context: &Context) -> Result<SecretMap, Error> {
     let generator = parse(kind, spec)?;
     let class = generator.class().filter(|class| !class.is_empty());
-    if let Some(class) = class.filter(|class| *class != context.controller_class) {
+    if let Some(class) = class.filter(|class| *class != context.controller_class.name()) {
         return Err(Error::invalid(format!(
             "the generator is served by controller class {class:?}"
         )));

@@ -54,7 +54,7 @@ async fn made(
         namespace: "team".to_owned(),
         secrets: Arc::new(Credentials(seed)),
         now: Timestamp::UNIX_EPOCH,
-        controller_class: "default".to_owned(),
+        controller_class: ControllerClass::default(),
     };
     let values = generate(kind, spec, &context).await?;
     let text = |value: &SecretBytes| value.expose_str().unwrap().to_owned();
