@@ -11,6 +11,7 @@ mod external_secret;
 mod faults;
 mod injection;
 mod kinds;
+mod migrate;
 mod node;
 mod pods;
 mod policies;

@@ -16,6 +16,10 @@ mod admission_world;
 #[cfg(test)]
 mod architecture;
 #[cfg(test)]
+mod compatibility;
+#[cfg(test)]
+mod crd_fields;
+#[cfg(test)]
 mod esc_server;
 mod generated;
 #[cfg(test)]
