@@ -3,13 +3,23 @@
 //! A [`Provider`] is made once for the process and holds what is shared: connections, open sessions,
 //! budgets. A [`SecretsClient`] is made from it for one refresh of one object and is cheap.
 
-#[cfg(any(feature = "provider-openbao", feature = "provider-vault"))]
+#[cfg(feature = "remote")]
+#[allow(
+    dead_code,
+    reason = "how much of it is used depends on the providers that are built in"
+)]
 mod credential;
 mod error;
 #[cfg(feature = "provider-fake")]
 mod fake;
 #[cfg(feature = "provider-kubernetes")]
 mod kubernetes;
+#[cfg(feature = "remote")]
+#[allow(
+    dead_code,
+    reason = "how much of it is used depends on the providers that are built in"
+)]
+mod logins;
 #[cfg(feature = "provider-openbao")]
 mod open_bao;
 #[cfg(feature = "provider-pulumi")]
@@ -19,7 +29,7 @@ mod registry;
 mod vault;
 #[cfg(any(feature = "provider-openbao", feature = "provider-vault"))]
 mod vault_api;
-#[cfg(any(feature = "provider-openbao", feature = "provider-vault"))]
+#[cfg(feature = "remote")]
 mod window;
 
 use std::sync::Arc;
@@ -37,6 +47,8 @@ use crate::secret::{SecretBytes, SecretMap};
 
 pub use error::{Error, ErrorKind};
 pub use registry::{Clock, Options, Registry};
+#[cfg(feature = "provider-vault")]
+pub use vault_api::Call as VaultCall;
 
 /// What a provider can do, as stores report it in `status.capabilities`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -229,9 +241,8 @@ fn unsupported(action: &str) -> Error {
 #[cfg(any(
     feature = "provider-fake",
     feature = "provider-kubernetes",
-    feature = "provider-openbao",
     feature = "provider-pulumi",
-    feature = "provider-vault"
+    feature = "remote"
 ))]
 fn value_error(provider: &'static str, key: &str, error: &value::Error) -> Error {
     Error::new(

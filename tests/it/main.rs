@@ -7,10 +7,14 @@ mod support;
 mod admission_access;
 #[cfg(test)]
 mod admission_examples;
+#[cfg(all(test, feature = "provider-fake", feature = "provider-vault"))]
+mod admission_objects;
 #[cfg(test)]
 mod admission_pod;
 #[cfg(test)]
 mod admission_protocol;
+#[cfg(test)]
+mod admission_serving;
 #[cfg(test)]
 mod admission_world;
 #[cfg(test)]
@@ -23,6 +27,8 @@ mod crd_fields;
 mod esc_server;
 mod generated;
 #[cfg(test)]
+mod generators;
+#[cfg(test)]
 mod provider_contract;
 #[cfg(test)]
 mod provider_double;
@@ -32,6 +38,8 @@ mod provider_fake;
 mod provider_kubernetes;
 #[cfg(all(test, feature = "provider-pulumi"))]
 mod provider_pulumi;
+#[cfg(all(test, feature = "provider-pulumi"))]
+mod provider_pulumi_push;
 #[cfg(all(test, feature = "provider-vault", feature = "provider-openbao"))]
 mod provider_vault;
 mod template_cli;

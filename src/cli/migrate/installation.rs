@@ -4,13 +4,12 @@ use anyhow::Context as _;
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::api::{Api, ListParams, PartialObjectMeta};
-use kube::{Client, Resource as _, ResourceExt as _};
+use kube::api::{Api, ListParams};
+use kube::{Client, ResourceExt as _};
 
 use super::observe::Question;
 use super::plan::{Definition, Gate, Own, Part, Role};
 use crate::api::crds;
-use crate::api::generators::GeneratorState;
 use crate::cli::listing::all;
 use crate::cluster::request::bounded;
 
@@ -152,25 +151,6 @@ pub(super) async fn own(client: &Client, question: &Question) -> anyhow::Result<
         replicas: deployment.spec.and_then(|spec| spec.replicas).unwrap_or(1),
         wanted: question.replicas,
     }))
-}
-
-/// What of ESO's is there that latchkey does not look after.
-pub(super) async fn notes(client: &Client) -> anyhow::Result<Vec<String>> {
-    let api: Api<PartialObjectMeta<GeneratorState>> = Api::all(client.clone());
-    let page = ListParams::default().limit(1);
-    let states = match bounded(api.list_metadata(&page)).await {
-        Ok(states) => states,
-        Err(error) if error.is_not_found() => return Ok(Vec::new()),
-        Err(error) => {
-            return Err(error).context(format!("failed to list {}s", GeneratorState::kind(&())));
-        }
-    };
-    let note = "there are GeneratorStates: what they stand for is not revoked while ESO does not run, and their \
-                finalizers wait for it";
-    Ok((!states.items.is_empty())
-        .then(|| note.to_owned())
-        .into_iter()
-        .collect())
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ use crate::controllers::caches::{CachedStore, cluster_store, namespaced_store};
 use crate::controllers::external_secret::{Values, forecast};
 use crate::controllers::{self, Options};
 use crate::generators;
+use crate::http;
 use crate::model::complaint::Complaint;
 use crate::model::controller_class::ControllerClass;
 use crate::model::external_secret::{self, Source};
@@ -107,7 +108,6 @@ pub(super) async fn observe(client: &Client, question: &Question) -> anyhow::Res
         gates,
         definitions: installation::definitions(client).await?,
         own: installation::own(client, question).await?,
-        notes: installation::notes(client).await?,
     })
 }
 
@@ -154,6 +154,8 @@ fn context(client: &Client, question: &Question) -> anyhow::Result<controllers::
             concurrency: 1,
             adopt_unowned: question.adopt_unowned,
             namespace: None,
+            http: http::Client::new(&http::Options::default())?,
+            generator_grace: std::time::Duration::ZERO,
         },
         jiff::Timestamp::now,
     ))

@@ -55,8 +55,6 @@ pub(super) struct Observed {
     pub(super) definitions: Vec<Definition>,
     /// latchkey's Deployment, where there is one.
     pub(super) own: Option<Own>,
-    /// Things to know that concern no object alone.
-    pub(super) notes: Vec<String>,
 }
 
 /// An object that uses stores.

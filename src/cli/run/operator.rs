@@ -9,8 +9,8 @@ use super::Shared;
 use crate::cluster::secrets::KubeSecretReader;
 use crate::controllers::pod_injection::{self, RestartBy, Revoked};
 use crate::controllers::{self, Options};
+use crate::http;
 use crate::model::duration;
-use crate::providers::{self, Registry};
 use crate::runtime::lease::{self, Candidate};
 use crate::runtime::{Bound, Drain, Handle, TaskResult};
 
@@ -23,7 +23,7 @@ const ESC_URL: &str = "https://api.pulumi.com/api/esc";
 pub(super) struct Args {
     /// Address of the ESC API for stores without `apiUrl`
     #[arg(long, default_value = ESC_URL, value_name = "URL")]
-    esc_url: String,
+    pub(super) esc_url: String,
     /// Time between two validations of a store that names no interval
     #[arg(long, default_value = "5m", value_parser = duration::parse, value_name = "DURATION")]
     store_requeue_interval: SignedDuration,
@@ -33,6 +33,9 @@ pub(super) struct Args {
     /// Lets ExternalSecrets take over Secrets that nobody owns, as ESO does, without being asked
     #[arg(long)]
     adopt_unowned_secrets: bool,
+    /// How long replaced values of a generator that takes them back stay valid
+    #[arg(long, default_value = "2m", value_parser = duration::parse, value_name = "DURATION")]
+    generator_gc_grace_period: SignedDuration,
     /// How long a Secret made for pods stays after the last of them has gone
     #[arg(long, default_value = "1h", value_parser = duration::parse, value_name = "DURATION")]
     retain: SignedDuration,
@@ -92,23 +95,21 @@ impl From<Restart> for RestartBy {
 /// Adds the operator to a process.
 pub(super) fn add(process: &mut Bound, args: Args, shared: &Shared) -> anyhow::Result<()> {
     let Args {
-        esc_url,
+        // The registry, which is shared, has it.
+        esc_url: _,
         store_requeue_interval,
         concurrent,
         adopt_unowned_secrets,
+        generator_gc_grace_period,
         retain,
         on_revoke,
         revoke_grace,
         restart,
         lease,
     } = args;
-    let registry = Registry::new(&providers::Options {
-        esc_url,
-        ..providers::Options::default()
-    })?;
     let context = Arc::new(controllers::Context::new(
         shared.client.clone(),
-        Arc::new(registry),
+        Arc::clone(&shared.registry),
         Arc::new(KubeSecretReader::new(shared.client.clone())),
         shared.metrics.clone(),
         Arc::clone(&shared.reauthorizer),
@@ -117,6 +118,8 @@ pub(super) fn add(process: &mut Bound, args: Args, shared: &Shared) -> anyhow::R
             store_interval: store_requeue_interval.unsigned_abs(),
             concurrency: concurrent,
             adopt_unowned: adopt_unowned_secrets,
+            http: http::Client::new(&http::Options::default())?,
+            generator_grace: generator_gc_grace_period.unsigned_abs(),
             namespace: None,
         },
         Timestamp::now,

@@ -101,7 +101,7 @@ async fn fetched(
     spec: &ExternalSecret,
     stores: &HashMap<StoreId, Arc<Store>>,
 ) -> Result<Option<Content>, String> {
-    let fetched = fetch(context, spec, stores, context.now()).await;
+    let fetched = fetch(context, spec, stores, None, context.now()).await;
     let fetched = fetched.map_err(|failure| failure.message())?;
     let content = content(context, spec, fetched.data).await;
     let content = content.map_err(|failure| failure.message())?;

@@ -151,7 +151,7 @@ fn scale(namespace: &str, name: &str, before: i32, after: i32, why: &str) -> Cha
 
 /// What concerns no object alone.
 pub(super) fn notes(observed: &Observed) -> Vec<String> {
-    let mut notes = observed.notes.clone();
+    let mut notes = Vec::new();
     for crd in &observed.definitions {
         if !crd.unknown_stored.is_empty() {
             notes.push(format!(

@@ -51,7 +51,6 @@ fn observed(scope: Scope, stores: &[&StoreId], objects: Vec<User>) -> Observed {
         gates: Vec::new(),
         definitions: Vec::new(),
         own: None,
-        notes: Vec::new(),
     }
 }
 
