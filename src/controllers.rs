@@ -44,7 +44,7 @@ use crate::providers::Registry;
 use crate::telemetry::metrics::Metrics;
 
 use caches::Caches;
-use external_secret::{Consent, Memories, Waker, Worker};
+use external_secret::{Brake, Consent, Lanes, Memories, Waker, Worker};
 
 /// How often providers drop what they kept long enough.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(10);
@@ -58,6 +58,12 @@ pub struct Options {
     pub store_interval: Duration,
     /// Passes under way at once, for each controller.
     pub concurrency: u16,
+    /// Passes of ExternalSecrets under way at once, of all stores and of each.
+    pub lanes: (usize, usize),
+    /// How many objects may lose values within ten minutes before none does; 0 is any number.
+    pub deletion_limit: usize,
+    /// Whether objects of other kinds than Secret are kept.
+    pub generic_targets: bool,
     /// Whether Secrets that nobody owns may be taken over without being asked, as ESO does.
     pub adopt_unowned: bool,
     /// Calls the servers of generators.
@@ -66,6 +72,14 @@ pub struct Options {
     pub generator_grace: Duration,
     /// Watches one namespace instead of all.
     pub namespace: Option<String>,
+}
+
+impl Options {
+    /// Whether kinds of the cluster are served. They name no store, so that beside another controller
+    /// nobody could tell whose they are.
+    fn serves_cluster(&self) -> bool {
+        self.namespace.is_none() && !self.controller_class.is_explicit()
+    }
 }
 
 /// What all controllers share.
@@ -88,6 +102,8 @@ pub struct Context {
     pub authorizer: Arc<dyn Authorizer>,
     objects: Secrets,
     memories: Memories,
+    lanes: Lanes,
+    brake: Brake,
     consent: Consent,
 }
 
@@ -107,6 +123,8 @@ impl Context {
             events: Events::new(client.clone(), "external-secrets", "latchkey"),
             objects: Secrets::new(client.clone()),
             memories: Memories::default(),
+            lanes: Lanes::new(options.lanes.0, options.lanes.1),
+            brake: Brake::new(options.deletion_limit),
             consent: if options.adopt_unowned {
                 Consent::Given
             } else {
@@ -137,9 +155,7 @@ pub async fn run(
 ) {
     let (queue, triggers) = unbounded();
     let (stores, store_queues) = secret_store::queues();
-    // Objects of the cluster name no store, so that nobody could tell whose they are.
-    let alone = !context.options.controller_class.is_explicit();
-    let clustered = context.options.namespace.is_none() && alone;
+    let clustered = context.options.serves_cluster();
     let (wakers, wide, wide_watches) = clustered
         .then(|| cluster_wide::start(&context))
         .map_or_else(
@@ -215,6 +231,7 @@ async fn run_others(
         context: Arc::clone(context),
         caches: caches.clone(),
         failures: std::sync::Mutex::default(),
+        changed: push_secret::Changed::default(),
     };
     let pushes = push_secret::run(Arc::new(worker), push_cache, pushes, drain.clone());
     let worker = generator_state::Worker {
@@ -310,7 +327,11 @@ fn start_pushes(
             wakers.push_secret_changed(change);
         }
     });
-    (queue, cache, push_secret::watch(sender, changes))
+    (
+        queue,
+        cache,
+        push_secret::watch(context.metrics.clone(), sender, changes),
+    )
 }
 
 type States = UnboundedReceiver<ObjectRef<watch::Guarded<GeneratorState>>>;

@@ -94,7 +94,11 @@ struct PlanArgs {
     #[arg(long)]
     fetch: bool,
     /// Address of the ESC API for stores without `apiUrl`, with --fetch
-    #[arg(long, default_value = "https://api.pulumi.com/api/esc", value_name = "URL")]
+    #[arg(
+        long,
+        default_value = "https://api.pulumi.com/api/esc",
+        value_name = "URL"
+    )]
     esc_url: String,
     /// Takes it that latchkey runs with --adopt-unowned-secrets
     #[arg(long)]
@@ -245,7 +249,10 @@ async fn apply(client: &Client, args: &ApplyArgs) -> anyhow::Result<ExitCode> {
 async fn check(client: &Client, change: &Change, way: Way) -> anyhow::Result<()> {
     match make(client, change, way).await? {
         Made::Now | Made::Before => Ok(()),
-        Made::Gone => bail!("{} is gone since the plan; run this again", change.place.title()),
+        Made::Gone => bail!(
+            "{} is gone since the plan; run this again",
+            change.place.title()
+        ),
         Made::Foreign(_) => bail!(
             "{} of {} has changed since the plan; run this again",
             change.field,
@@ -276,7 +283,10 @@ async fn undo(client: &Client, args: &UndoArgs) -> anyhow::Result<ExitCode> {
         tell("nothing was changed");
         return Ok(ExitCode::SUCCESS);
     }
-    if !agreed(&args.consent, &format!("Hand {} back to ESO?", scope.title()))? {
+    if !agreed(
+        &args.consent,
+        &format!("Hand {} back to ESO?", scope.title()),
+    )? {
         return Ok(ExitCode::FAILURE);
     }
     for change in &changes {

@@ -69,6 +69,8 @@ mod tests {
         assert!(!class.serves(Some("b")));
         let explicit = ControllerClass::explicit("a");
         assert!(explicit.serves(Some("a")));
-        assert!(!explicit.serves(None) && !explicit.serves(Some("")) && !explicit.serves(Some("b")));
+        assert!(
+            !explicit.serves(None) && !explicit.serves(Some("")) && !explicit.serves(Some("b"))
+        );
     }
 }

@@ -83,6 +83,7 @@ fn texts(pairs: &[(&str, &str)]) -> Texts {
 }
 
 /// How each shape is written, and what ESO makes of it: metadata, spec, data.
+#[expect(clippy::too_many_lines, reason = "a table of twelve shapes")]
 fn shape(i: usize) -> (&'static str, &'static str, &'static str, Wanted) {
     let of = |data: &[(&str, &str)]| Wanted {
         data: texts(data),
@@ -90,15 +91,30 @@ fn shape(i: usize) -> (&'static str, &'static str, &'static str, Wanted) {
     };
     let user = [("user", "u"), ("password", "p")];
     match i % 12 {
-        0 => ("v1beta1", "{}", "{data: [{secretKey: k, remoteRef: {key: plain}}], STORE}", of(&[("k", "v")])),
-        1 => ("v1", "{}", "{dataFrom: [{extract: {key: db}}], STORE}", of(&user)),
+        0 => (
+            "v1beta1",
+            "{}",
+            "{data: [{secretKey: k, remoteRef: {key: plain}}], STORE}",
+            of(&[("k", "v")]),
+        ),
+        1 => (
+            "v1",
+            "{}",
+            "{dataFrom: [{extract: {key: db}}], STORE}",
+            of(&user),
+        ),
         2 => (
             "v1",
             "{labels: {team: x, app: y}, annotations: {note: 'a b', external-secrets.io/force-sync: '1'}}",
             "{dataFrom: [{extract: {key: db}}], STORE}",
             of(&user),
         ),
-        3 => ("v1", "{}", "{target: {creationPolicy: Orphan}, dataFrom: [{extract: {key: db}}], STORE}", of(&user)),
+        3 => (
+            "v1",
+            "{}",
+            "{target: {creationPolicy: Orphan}, dataFrom: [{extract: {key: db}}], STORE}",
+            of(&user),
+        ),
         4 => (
             "v1beta1",
             "{labels: {team: x}}",
@@ -214,14 +230,31 @@ impl Cluster {
         kubectl.run(owned).await?;
         let client = plane.client().await?;
         let mut manifest = eso::installation();
-        manifest.push_str(&eso::deployment(OWN_NAMESPACE, "latchkey", "latchkey:1", "run", 0));
+        manifest.push_str(&eso::deployment(
+            OWN_NAMESPACE,
+            "latchkey",
+            "latchkey:1",
+            "run",
+            0,
+        ));
         for team in TEAMS {
-            writeln!(manifest, "---\n{{apiVersion: v1, kind: Namespace, metadata: {{name: {team}}}}}")?;
-            write!(manifest, "---{}---{}", STORES.replace("TEAM", team), GENERATOR.replace("TEAM", team))?;
+            writeln!(
+                manifest,
+                "---\n{{apiVersion: v1, kind: Namespace, metadata: {{name: {team}}}}}"
+            )?;
+            write!(
+                manifest,
+                "---{}---{}",
+                STORES.replace("TEAM", team),
+                GENERATOR.replace("TEAM", team)
+            )?;
         }
         kubectl.apply(&manifest).await?;
         kubectl.apply(SHARED).await?;
-        let before: String = cases.iter().filter_map(|case| case.before.clone()).collect();
+        let before: String = cases
+            .iter()
+            .filter_map(|case| case.before.clone())
+            .collect();
         if !before.is_empty() {
             kubectl.apply(&before).await?;
         }
@@ -233,7 +266,10 @@ impl Cluster {
             cases,
         };
         let written = cluster.eso_passes().await?;
-        ensure!(written == cluster.cases.len() + 1, "ESO wrote {written} Secrets");
+        ensure!(
+            written == cluster.cases.len() + 1,
+            "ESO wrote {written} Secrets"
+        );
         kubectl.apply(&eso::webhooks()).await?;
         Ok(cluster)
     }
@@ -300,18 +336,32 @@ impl Cluster {
             "secrets,externalsecrets,secretstores,clustersecretstores,deployments",
             "crds,validatingwebhookconfigurations",
         ] {
-            let text = self.plane.kubectl().run(["get", kind, "-A", "-o", "json"]).await?;
+            let text = self
+                .plane
+                .kubectl()
+                .run(["get", kind, "-A", "-o", "json"])
+                .await?;
             let list: Value = serde_json::from_str(&text)?;
             for mut object in list["items"].as_array().context("items")?.clone() {
                 let kind = object["kind"].as_str().unwrap_or_default().to_owned();
                 let metadata = object["metadata"].as_object_mut().context("metadata")?;
                 metadata.remove("managedFields");
-                let title = format!("{kind} {}/{}", metadata.get("namespace").unwrap_or(&json!("")), metadata["name"]);
+                let title = format!(
+                    "{kind} {}/{}",
+                    metadata.get("namespace").unwrap_or(&json!("")),
+                    metadata["name"]
+                );
                 if kind != "Secret" {
                     metadata.remove("resourceVersion");
                     metadata.remove("generation");
                 }
-                if matches!(kind.as_str(), "Deployment" | "CustomResourceDefinition" | "SecretStore" | "ClusterSecretStore") {
+                if matches!(
+                    kind.as_str(),
+                    "Deployment"
+                        | "CustomResourceDefinition"
+                        | "SecretStore"
+                        | "ClusterSecretStore"
+                ) {
                     object["status"].take();
                 }
                 picture.insert(title, object);
@@ -321,11 +371,19 @@ impl Cluster {
     }
 
     async fn probe_holds(&self, value: &str) -> anyhow::Result<()> {
-        let api: Api<k8s_openapi::api::core::v1::Secret> = Api::namespaced(self.client.clone(), "team-a");
+        let api: Api<k8s_openapi::api::core::v1::Secret> =
+            Api::namespaced(self.client.clone(), "team-a");
         wait::until("the probe's Secret", SOON, async || {
             let data = api.get("probe").await?.data.unwrap_or_default();
-            let found = data.get("k").map(|value| value.0.clone()).unwrap_or_default();
-            ensure!(found == value.as_bytes(), "is {:?}", String::from_utf8_lossy(&found));
+            let found = data
+                .get("k")
+                .map(|value| value.0.clone())
+                .unwrap_or_default();
+            ensure!(
+                found == value.as_bytes(),
+                "is {:?}",
+                String::from_utf8_lossy(&found)
+            );
             Ok(())
         })
         .await
@@ -333,10 +391,21 @@ impl Cluster {
 
     /// Changes what the probe's store says.
     async fn set_probe(&self, value: &str) -> anyhow::Result<()> {
-        let patch = json!({"spec": {"provider": {"fake": {"data": [{"key": "k", "value": value}]}}}});
+        let patch =
+            json!({"spec": {"provider": {"fake": {"data": [{"key": "k", "value": value}]}}}});
         let kubectl = self.plane.kubectl();
-        let args = ["patch", "secretstore", "probe", "-n", "team-a", "--type=merge", "-p"];
-        kubectl.run(args.iter().copied().chain([patch.to_string().as_str()])).await?;
+        let args = [
+            "patch",
+            "secretstore",
+            "probe",
+            "-n",
+            "team-a",
+            "--type=merge",
+            "-p",
+        ];
+        kubectl
+            .run(args.iter().copied().chain([patch.to_string().as_str()]))
+            .await?;
         Ok(())
     }
 }
@@ -344,13 +413,17 @@ impl Cluster {
 fn same(before: &BTreeMap<String, Value>, after: &BTreeMap<String, Value>) -> anyhow::Result<()> {
     for (title, object) in before {
         let now = after.get(title);
-        ensure!(now == Some(object), "{title} was\n{object:#}\nand is\n{now:#?}");
+        ensure!(
+            now == Some(object),
+            "{title} was\n{object:#}\nand is\n{now:#?}"
+        );
     }
     ensure!(before.len() == after.len(), "there is something new");
     Ok(())
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one story, told in its order")]
 async fn a_cluster_of_200_objects_changes_hands_and_back_without_a_write_of_a_secret()
 -> anyhow::Result<()> {
     let cluster = Cluster::new((0..OBJECTS).map(case).collect()).await?;
@@ -362,39 +435,69 @@ async fn a_cluster_of_200_objects_changes_hands_and_back_without_a_write_of_a_se
                    spec: {secretStoreRef: {name: own}, dataFrom: [{extract: {key: db}}]}\n";
     let try_to_create = ["create", "--dry-run=server", "-f", "-"];
     let kubectl = cluster.plane.kubectl();
-    ensure!(kubectl.run_with_input(try_to_create, refused).await.is_err(), "ESO's webhook must refuse");
+    ensure!(
+        kubectl
+            .run_with_input(try_to_create, refused)
+            .await
+            .is_err(),
+        "ESO's webhook must refuse"
+    );
 
-    let (code, plan, stderr) = cluster.migrate(&["plan", "-A", "--fetch", "--output", "json"]).await?;
+    let (code, plan, stderr) = cluster
+        .migrate(&["plan", "-A", "--fetch", "--output", "json"])
+        .await?;
     ensure!(code == 0, "plan ended with {code}:\n{plan}\n{stderr}");
     let plan: Value = serde_json::from_str(&plan)?;
-    ensure!(plan["summary"]["unchanged"] == OBJECTS + 1, "{}", plan["summary"]);
+    ensure!(
+        plan["summary"]["unchanged"] == OBJECTS + 1,
+        "{}",
+        plan["summary"]
+    );
     same(&before, &cluster.picture().await?)?;
-    cluster.migrate_for_real(&["apply", "-A", "--dry-run"]).await?;
+    cluster
+        .migrate_for_real(&["apply", "-A", "--dry-run"])
+        .await?;
     same(&before, &cluster.picture().await?)?;
 
     let writes = cluster.secret_writes().await?;
     let object_writes = cluster.plane.metrics().await?.api_writes(EXTERNAL_SECRETS);
-    cluster.migrate_for_real(&["apply", "-A", "--yes", "--replicas", "1"]).await?;
+    cluster
+        .migrate_for_real(&["apply", "-A", "--yes", "--replicas", "1"])
+        .await?;
     kubectl.run_with_input(try_to_create, refused).await?;
     let running: Value = serde_json::from_str(
-        &kubectl.run(["get", "deployments", "-A", "-o", "json"]).await?,
+        &kubectl
+            .run(["get", "deployments", "-A", "-o", "json"])
+            .await?,
     )?;
     for deployment in running["items"].as_array().context("items")? {
         let ours = deployment["metadata"]["name"] == "latchkey";
-        ensure!(deployment["spec"]["replicas"] == i32::from(ours), "{deployment:#}");
+        ensure!(
+            deployment["spec"]["replicas"] == i32::from(ours),
+            "{deployment:#}"
+        );
     }
     let mut latchkey = cluster.latchkey("taking-over", &[]).await?;
     // Those that are refreshed once, or by a change alone, are only compared.
     let due = (0..OBJECTS).filter(|i| i % 12 < 9).count();
-    wait::until("latchkey to refresh every object that is due", SOON, async || {
-        let counters = latchkey.metrics().await?;
-        let refreshes = |labels: &[(&str, &str)]| counters.sum("externalsecret_sync_calls_total", labels);
-        let passes = refreshes(&[]) - refreshes(&[("name", "probe")]);
-        ensure!(passes >= as_float(due), "{passes} of {due} refreshes");
-        Ok(())
-    })
+    wait::until(
+        "latchkey to refresh every object that is due",
+        SOON,
+        async || {
+            let counters = latchkey.metrics().await?;
+            let refreshes =
+                |labels: &[(&str, &str)]| counters.sum("externalsecret_sync_calls_total", labels);
+            let passes = refreshes(&[]) - refreshes(&[("name", "probe")]);
+            ensure!(passes >= as_float(due), "{passes} of {due} refreshes");
+            Ok(())
+        },
+    )
     .await?;
-    assert_eq!(cluster.secret_writes().await? - writes, 0, "Secrets written by taking over");
+    assert_eq!(
+        cluster.secret_writes().await? - writes,
+        0,
+        "Secrets written by taking over"
+    );
     let now = cluster.plane.metrics().await?.api_writes(EXTERNAL_SECRETS);
     assert_eq!(now - object_writes, 0, "objects written by taking over");
     cluster.set_probe("second").await?;
@@ -409,7 +512,11 @@ async fn a_cluster_of_200_objects_changes_hands_and_back_without_a_write_of_a_se
     cluster.migrate_for_real(&["undo", "-A", "--yes"]).await?;
     let rewritten = cluster.eso_passes().await?;
     assert_eq!(rewritten, 0, "Secrets that ESO would write");
-    assert_eq!(cluster.secret_writes().await? - writes, 0, "Secrets written by handing back");
+    assert_eq!(
+        cluster.secret_writes().await? - writes,
+        0,
+        "Secrets written by handing back"
+    );
     let mut after = cluster.picture().await?;
     let mut before = before;
     for picture in [&mut before, &mut after] {
@@ -440,6 +547,7 @@ spec: {secretStoreRef: {name: elsewhere}, dataFrom: [{extract: {key: db}}]}
 ";
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one story, told in its order")]
 async fn one_namespace_changes_hands_beside_eso_and_the_others_stay() -> anyhow::Result<()> {
     let cases = [1, 3].map(case).into_iter().collect();
     let cluster = Cluster::new(cases).await?;
@@ -449,39 +557,78 @@ async fn one_namespace_changes_hands_beside_eso_and_the_others_stay() -> anyhow:
     kubectl.apply(UNSERVED).await?;
     let before = cluster.picture().await?;
     let mut latchkey = cluster
-        .latchkey("beside", &["--controller-class=latchkey", "--require-controller-class"])
+        .latchkey(
+            "beside",
+            &["--controller-class=latchkey", "--require-controller-class"],
+        )
         .await?;
 
     let (code, text, _) = cluster.migrate(&["plan", "-n", "team-b"]).await?;
-    ensure!(code == 4 && text.contains("yandexlockbox is not served"), "{code}: {text}");
+    ensure!(
+        code == 4 && text.contains("yandexlockbox is not served"),
+        "{code}: {text}"
+    );
     let (code, _, stderr) = cluster.migrate(&["apply", "-n", "team-b", "--yes"]).await?;
-    ensure!(code == 4 && stderr.contains("nothing was changed"), "{code}: {stderr}");
-    cluster.migrate_for_real(&["apply", "-n", "team-a", "--yes"]).await?;
+    ensure!(
+        code == 4 && stderr.contains("nothing was changed"),
+        "{code}: {stderr}"
+    );
+    cluster
+        .migrate_for_real(&["apply", "-n", "team-a", "--yes"])
+        .await?;
     let class = async |name: &str, namespace: &str| {
         let path = ["-o", "jsonpath={.spec.controller}"];
-        kubectl.run(["get", "secretstore", name, "-n", namespace].iter().chain(&path)).await
+        kubectl
+            .run(
+                ["get", "secretstore", name, "-n", namespace]
+                    .iter()
+                    .chain(&path),
+            )
+            .await
     };
-    ensure!(class("own", "team-a").await? == "latchkey" && class("own", "team-b").await?.is_empty());
+    ensure!(
+        class("own", "team-a").await? == "latchkey" && class("own", "team-b").await?.is_empty()
+    );
 
     cluster.set_probe("second").await?;
     cluster.probe_holds("second").await?;
     cluster.set_probe("first").await?;
     cluster.probe_holds("first").await?;
     let status = kubectl
-        .run(["get", "secretstore", "own", "-n", "team-b", "-o", "jsonpath={.status}"])
+        .run([
+            "get",
+            "secretstore",
+            "own",
+            "-n",
+            "team-b",
+            "-o",
+            "jsonpath={.status}",
+        ])
         .await?;
-    ensure!(status.is_empty(), "latchkey looked at a store of ESO's: {status}");
+    ensure!(
+        status.is_empty(),
+        "latchkey looked at a store of ESO's: {status}"
+    );
     latchkey.daemon().stop()?;
-    cluster.migrate_for_real(&["undo", "-n", "team-a", "--yes"]).await?;
+    cluster
+        .migrate_for_real(&["undo", "-n", "team-a", "--yes"])
+        .await?;
     let mut after = cluster.picture().await?;
     let mut before = before;
     for picture in [&mut before, &mut after] {
-        picture.retain(|title, _| !title.contains("probe") && !title.contains("latchkey-injection-key"));
+        picture.retain(|title, _| {
+            !title.contains("probe") && !title.contains("latchkey-injection-key")
+        });
     }
     same(&before, &after)?;
 
-    cluster.migrate_for_real(&["apply", "-n", "team-b", "--yes", "--skip-blocked"]).await?;
-    ensure!(class("own", "team-b").await? == "latchkey" && class("elsewhere", "team-b").await?.is_empty());
+    cluster
+        .migrate_for_real(&["apply", "-n", "team-b", "--yes", "--skip-blocked"])
+        .await?;
+    ensure!(
+        class("own", "team-b").await? == "latchkey"
+            && class("elsewhere", "team-b").await?.is_empty()
+    );
     Ok(())
 }
 
@@ -491,20 +638,42 @@ async fn a_plan_tells_what_would_be_written_and_why() -> anyhow::Result<()> {
     let kubectl = cluster.plane.kubectl();
     let tampered = json!({"data": {"k": "eA=="}}).to_string();
     let name = case(0).name;
-    kubectl.run(["patch", "secret", &name, "-n", "team-a", "-p", &tampered]).await?;
+    kubectl
+        .run(["patch", "secret", &name, "-n", "team-a", "-p", &tampered])
+        .await?;
     let (code, text, _) = cluster.migrate(&["plan", "-A"]).await?;
-    ensure!(code == 3 && text.contains("somebody has changed it"), "{code}: {text}");
+    ensure!(
+        code == 3 && text.contains("somebody has changed it"),
+        "{code}: {text}"
+    );
     let (code, text, _) = cluster.migrate(&["plan", "-A", "--fetch"]).await?;
-    ensure!(code == 3 && text.contains("data \"k\" changes"), "{code}: {text}");
+    ensure!(
+        code == 3 && text.contains("data \"k\" changes"),
+        "{code}: {text}"
+    );
     ensure!(!text.contains("eA=="), "a plan shows no value");
-    let unlabelled = ["reconcile.external-secrets.io/managed-", "reconcile.external-secrets.io/created-by-"];
+    let unlabelled = [
+        "reconcile.external-secrets.io/managed-",
+        "reconcile.external-secrets.io/created-by-",
+    ];
     let base = ["label", "secret", "app-1", "-n", "team-b"];
     kubectl.run(base.iter().chain(&unlabelled)).await?;
     let (code, text, _) = cluster.migrate(&["plan", "-A", "--output", "json"]).await?;
     let plan: Value = serde_json::from_str(&text)?;
-    ensure!(code == 3 && plan["summary"]["rewritten"] == 2, "{code}: {text}");
+    ensure!(
+        code == 3 && plan["summary"]["rewritten"] == 2,
+        "{code}: {text}"
+    );
     let page = ListParams::default();
-    let secrets: Api<k8s_openapi::api::core::v1::Secret> = Api::namespaced(cluster.client.clone(), "team-a");
-    ensure!(secrets.list(&page).await?.items.iter().any(|secret| secret.metadata.name.as_deref() == Some(&name)));
+    let secrets: Api<k8s_openapi::api::core::v1::Secret> =
+        Api::namespaced(cluster.client.clone(), "team-a");
+    ensure!(
+        secrets
+            .list(&page)
+            .await?
+            .items
+            .iter()
+            .any(|secret| secret.metadata.name.as_deref() == Some(&name))
+    );
     Ok(())
 }

@@ -21,7 +21,10 @@ fn mistakes(text: &str, source: impl Fn(&str) -> Option<String>) -> Vec<String> 
     let rows = rows(text);
     let mut found = Vec::new();
     for number in 1..=ROWS {
-        let count = rows.iter().filter(|cells| cells[0] == number.to_string()).count();
+        let count = rows
+            .iter()
+            .filter(|cells| cells[0] == number.to_string())
+            .count();
         if count != 1 {
             found.push(format!("row {number} is there {count} times"));
         }
@@ -34,7 +37,10 @@ fn mistakes(text: &str, source: impl Fn(&str) -> Option<String>) -> Vec<String> 
         if cells[2] != "served" && cells[3].is_empty() {
             found.push(format!("row {row} has no reason"));
         }
-        let tests: Vec<&str> = cells[4].split('`').filter(|test| test.contains("::")).collect();
+        let tests: Vec<&str> = cells[4]
+            .split('`')
+            .filter(|test| test.contains("::"))
+            .collect();
         if tests.is_empty() {
             found.push(format!("row {row} names no test"));
         }
@@ -69,7 +75,9 @@ fn has_test(text: &str, name: &str) -> bool {
 }
 
 fn is_test(attribute: &str) -> bool {
-    ["#[test]", "#[tokio::test", "#[rstest]"].iter().any(|test| attribute.starts_with(test))
+    ["#[test]", "#[tokio::test", "#[rstest]"]
+        .iter()
+        .any(|test| attribute.starts_with(test))
 }
 
 #[test]
@@ -88,7 +96,10 @@ fn a_missing_row_and_a_test_that_is_not_there_are_found() {
     let source = "#[test]\nfn it_works() {}\nfn it_is_gone() {}\n";
     let found = mistakes(text, |path| (path == "src/a.rs").then(|| source.to_owned()));
     let told = |text: &str| found.iter().any(|line| line.contains(text));
-    assert!(told("row 2 has no reason") && told("no test src/a.rs::it_is_gone"), "{found:?}");
+    assert!(
+        told("row 2 has no reason") && told("no test src/a.rs::it_is_gone"),
+        "{found:?}"
+    );
     assert!(told("row 3: \"maybe\" is no state") && told("row 3 names no test"));
     assert!(told("row 4 is there 0 times") && !told("row 1 ") && !told("row 1:"));
 }

@@ -126,7 +126,12 @@ fn served() -> Rows {
             if schema.is_object() {
                 let constraints = constraints(schema);
                 if !constraints.is_empty() {
-                    let row = ["object".to_owned(), String::new(), String::new(), constraints];
+                    let row = [
+                        "object".to_owned(),
+                        String::new(),
+                        String::new(),
+                        constraints,
+                    ];
                     rows.insert((kind.clone(), part.to_owned()), row);
                 }
                 members(&kind, part, schema, &mut rows);
@@ -158,11 +163,19 @@ fn field(kind: &str, path: &str, schema: &Value, required: bool, rows: &mut Rows
     if is_shared(&of) {
         return;
     }
-    if let Some(items) = schema.get("items").filter(|items| items["properties"].is_object()) {
+    if let Some(items) = schema
+        .get("items")
+        .filter(|items| items["properties"].is_object())
+    {
         let path = format!("{path}[]");
         let constraints = constraints(items);
         if !constraints.is_empty() {
-            let row = ["object".to_owned(), String::new(), String::new(), constraints];
+            let row = [
+                "object".to_owned(),
+                String::new(),
+                String::new(),
+                constraints,
+            ];
             rows.insert((kind.to_owned(), path.clone()), row);
         }
         members(kind, &path, items, rows);
@@ -179,7 +192,10 @@ fn field(kind: &str, path: &str, schema: &Value, required: bool, rows: &mut Rows
 
 fn is_shared(of: &str) -> bool {
     let of = of.trim_end_matches("[]");
-    matches!(of, "SecretKeySelector" | "ServiceAccountSelector" | "CAProvider" | "LabelSelector")
+    matches!(
+        of,
+        "SecretKeySelector" | "ServiceAccountSelector" | "CAProvider" | "LabelSelector"
+    )
 }
 
 fn type_of(schema: &Value) -> String {
@@ -253,7 +269,9 @@ fn constraints_of(schema: &Value) -> Map<String, Value> {
 fn is_meant(kind: &str, path: &str, want: Option<&Row>, have: Option<&Row>) -> bool {
     let known = DEVIATIONS.iter().any(|(of, named, _)| {
         let nested = kind == format!("Cluster{of}");
-        let path = path == *named || path.ends_with(&format!(".{named}")) || path.starts_with(&format!("{named}["));
+        let path = path == *named
+            || path.ends_with(&format!(".{named}"))
+            || path.starts_with(&format!("{named}["));
         (*of == "*" || *of == kind || nested) && path
     });
     let (Some(want), Some(have)) = (want, have) else {
@@ -285,7 +303,10 @@ fn every_kind_has_the_fields_of_eso() {
         }
         row
     };
-    let want: Rows = wanted().iter().map(|(key, row)| (key.clone(), bare(row))).collect();
+    let want: Rows = wanted()
+        .iter()
+        .map(|(key, row)| (key.clone(), bare(row)))
+        .collect();
     let have = served();
     assert!(want.len() > 1_400, "the table has {} rows", want.len());
     let mut differences = Vec::new();
@@ -306,17 +327,39 @@ fn every_kind_is_in_the_table() {
         let kind = crd.spec.names.kind;
         // A UUID has no fields, and both scopes of store have one schema.
         let told = want.keys().any(|(named, _)| *named == kind);
-        assert!(told || matches!(kind.as_str(), "UUID" | "ClusterSecretStore"), "{kind}");
+        assert!(
+            told || matches!(kind.as_str(), "UUID" | "ClusterSecretStore"),
+            "{kind}"
+        );
     }
 }
 
 #[test]
 fn columns_and_selectable_fields_are_those_of_eso() {
     let columns: BTreeMap<&str, Vec<&str>> = BTreeMap::from([
-        ("ExternalSecret", vec!["StoreType", "Store", "Refresh Interval", "Status", "Ready", "Last Sync"]),
-        ("SecretStore", vec!["AGE", "Status", "Capabilities", "Ready"]),
-        ("ClusterSecretStore", vec!["AGE", "Status", "Capabilities", "Ready"]),
-        ("ClusterExternalSecret", vec!["Store", "Refresh Interval", "Ready"]),
+        (
+            "ExternalSecret",
+            vec![
+                "StoreType",
+                "Store",
+                "Refresh Interval",
+                "Status",
+                "Ready",
+                "Last Sync",
+            ],
+        ),
+        (
+            "SecretStore",
+            vec!["AGE", "Status", "Capabilities", "Ready"],
+        ),
+        (
+            "ClusterSecretStore",
+            vec!["AGE", "Status", "Capabilities", "Ready"],
+        ),
+        (
+            "ClusterExternalSecret",
+            vec!["Store", "Refresh Interval", "Ready"],
+        ),
         ("PushSecret", vec!["AGE", "Status", "Last Sync"]),
         ("ClusterPushSecret", vec!["AGE", "Status"]),
         ("GeneratorState", vec!["GC Deadline", "Age"]),
@@ -327,7 +370,11 @@ fn columns_and_selectable_fields_are_those_of_eso() {
         let stored = stored.expect("a version is stored");
         let told = stored.additional_printer_columns.iter().flatten();
         let told: Vec<&str> = told.map(|column| column.name.as_str()).collect();
-        assert_eq!(told, columns.get(kind).cloned().unwrap_or_default(), "{kind}");
+        assert_eq!(
+            told,
+            columns.get(kind).cloned().unwrap_or_default(),
+            "{kind}"
+        );
         let selectable = stored.selectable_fields.iter().flatten();
         let selectable: Vec<&str> = selectable.map(|field| field.json_path.as_str()).collect();
         let wanted: &[&str] = match kind {

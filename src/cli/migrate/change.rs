@@ -159,7 +159,10 @@ mod tests {
                 namespace: None,
                 name: "a".to_owned(),
             },
-            field: format!("/metadata/annotations/{}", escaped("helm.sh/resource-policy")),
+            field: format!(
+                "/metadata/annotations/{}",
+                escaped("helm.sh/resource-policy")
+            ),
             before,
             after,
             why: String::new(),
@@ -178,7 +181,10 @@ mod tests {
         let object = json!({"metadata": {"resourceVersion": "7", "annotations": {"a": "b"}}});
         assert_eq!(change.standing(&object, Direction::Forth), Standing::Open);
         let changed = made(&change, &object, Direction::Forth);
-        assert_eq!(changed["metadata"]["annotations"]["helm.sh/resource-policy"], "keep");
+        assert_eq!(
+            changed["metadata"]["annotations"]["helm.sh/resource-policy"],
+            "keep"
+        );
         assert_eq!(change.standing(&changed, Direction::Forth), Standing::Done);
         assert_eq!(change.standing(&changed, Direction::Back), Standing::Open);
         assert_eq!(made(&change, &changed, Direction::Back), object);
@@ -189,7 +195,10 @@ mod tests {
         let change = change(None, Some(json!("keep")));
         let object = json!({"metadata": {"resourceVersion": "7"}});
         let changed = made(&change, &object, Direction::Forth);
-        assert_eq!(changed["metadata"]["annotations"], json!({"helm.sh/resource-policy": "keep"}));
+        assert_eq!(
+            changed["metadata"]["annotations"],
+            json!({"helm.sh/resource-policy": "keep"})
+        );
     }
 
     #[test]

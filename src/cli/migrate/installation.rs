@@ -68,7 +68,9 @@ fn class(arguments: &[&str]) -> String {
     let mut rest = arguments.iter();
     let named = rest.find_map(|argument| {
         let after = argument.strip_prefix(FLAG)?;
-        after.strip_prefix('=').or_else(|| after.is_empty().then_some(""))
+        after
+            .strip_prefix('=')
+            .or_else(|| after.is_empty().then_some(""))
     });
     let named = match named {
         Some("") => rest.next().copied(),
@@ -115,7 +117,13 @@ fn definition(
         stored.map(|version| version.name.clone()).next()
     };
     let read = stored(wanted).unwrap_or_default();
-    let has = |name: &String| wanted.spec.versions.iter().any(|version| version.name == *name);
+    let has = |name: &String| {
+        wanted
+            .spec
+            .versions
+            .iter()
+            .any(|version| version.name == *name)
+    };
     let annotation = |key: &str| present.and_then(|crd| crd.annotations().get(key).cloned());
     let release = annotation("meta.helm.sh/release-name").map(|name| {
         let namespace = annotation("meta.helm.sh/release-namespace").unwrap_or_default();
@@ -171,11 +179,20 @@ mod tests {
 
     #[test]
     fn the_deployments_of_eso_are_known_by_their_image() {
-        let controller = deployment("ghcr.io/external-secrets/external-secrets:v2.9.0", &["--concurrent=1"]);
+        let controller = deployment(
+            "ghcr.io/external-secrets/external-secrets:v2.9.0",
+            &["--concurrent=1"],
+        );
         let controller = controller.unwrap();
-        assert_eq!((controller.role, controller.replicas), (Role::Controller, 2));
+        assert_eq!(
+            (controller.role, controller.replicas),
+            (Role::Controller, 2)
+        );
         assert_eq!(controller.class, "default");
-        let mirrored = deployment("registry:5000/x/external-secrets@sha256:00", &["webhook", "--port=1"]);
+        let mirrored = deployment(
+            "registry:5000/x/external-secrets@sha256:00",
+            &["webhook", "--port=1"],
+        );
         assert_eq!(mirrored.unwrap().role, Role::Webhook);
         let certificates = deployment("external-secrets", &["certcontroller"]);
         assert_eq!(certificates.unwrap().role, Role::Certificates);
@@ -198,7 +215,8 @@ mod tests {
         assert!(!definition(&wanted, None).is_served);
         let mut old = wanted.clone();
         old.spec.versions.retain(|version| version.name != "v1");
-        old.status = serde_json::from_value(json!({"storedVersions": ["v1alpha1", "v1beta1"]})).unwrap();
+        old.status =
+            serde_json::from_value(json!({"storedVersions": ["v1alpha1", "v1beta1"]})).unwrap();
         old.spec.conversion = serde_json::from_value(json!({"strategy": "Webhook"})).unwrap();
         let found = definition(&wanted, Some(&old));
         assert!(!found.is_served && found.conversion.is_some());

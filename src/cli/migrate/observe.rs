@@ -57,8 +57,7 @@ pub(super) struct Question {
 pub(super) async fn observe(client: &Client, question: &Question) -> anyhow::Result<Observed> {
     let stores = stores(client, &question.scope).await?;
     let context = context(client, question)?;
-    let everywhere: Vec<DeserializeGuard<ExternalSecret>> =
-        list(client, "ExternalSecrets").await?;
+    let everywhere: Vec<DeserializeGuard<ExternalSecret>> = list(client, "ExternalSecrets").await?;
     let pushes: Vec<DeserializeGuard<PushSecret>> = list(client, "PushSecrets").await?;
     let inside = |namespace: &str| match &question.scope {
         Scope::Namespace(wanted) => wanted == namespace,
@@ -152,6 +151,9 @@ fn context(client: &Client, question: &Question) -> anyhow::Result<controllers::
             controller_class: ControllerClass::default(),
             store_interval: std::time::Duration::ZERO,
             concurrency: 1,
+            lanes: (1, 1),
+            deletion_limit: 0,
+            generic_targets: true,
             adopt_unowned: question.adopt_unowned,
             namespace: None,
             http: http::Client::new(&http::Options::default())?,
@@ -174,10 +176,17 @@ fn push(namespace: &str, object: &DeserializeGuard<PushSecret>) -> User {
         Ok(read) => {
             let named = read.spec.secret_store_refs.iter().filter_map(|reference| {
                 let name = reference.name.as_deref().filter(|name| !name.is_empty())?;
-                Some(StoreId::new(reference.kind.unwrap_or_default(), namespace, name))
+                Some(StoreId::new(
+                    reference.kind.unwrap_or_default(),
+                    namespace,
+                    name,
+                ))
             });
             let faults = push_secret::check(&read.spec).err().unwrap_or_default();
-            (named.collect(), faults.iter().map(Complaint::to_string).collect())
+            (
+                named.collect(),
+                faults.iter().map(Complaint::to_string).collect(),
+            )
         }
     };
     User {
@@ -224,9 +233,8 @@ async fn user(
     user.faults = generator_faults(context, &spec).await?;
     if user.faults.is_empty() {
         let told = forecast(context, read, &spec, stores, values).await;
-        let told = told.with_context(|| {
-            format!("failed to read Secret {namespace}/{}", spec.target.name)
-        })?;
+        let told = told
+            .with_context(|| format!("failed to read Secret {namespace}/{}", spec.target.name))?;
         user.forecast = Some(told);
     }
     Ok(user)

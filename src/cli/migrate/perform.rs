@@ -134,7 +134,10 @@ async fn settle(client: &Client, place: &Place, replicas: i64) {
             .map(|(key, value)| format!("{key}={value}"))
             .collect();
         let page = ListParams::default().labels(&selector.join(",")).limit(1);
-        if bounded(pods.list_metadata(&page)).await.is_ok_and(|pods| pods.items.is_empty()) {
+        if bounded(pods.list_metadata(&page))
+            .await
+            .is_ok_and(|pods| pods.items.is_empty())
+        {
             return;
         }
     }

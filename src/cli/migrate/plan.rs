@@ -312,6 +312,13 @@ fn judge(observed: &Observed, user: &User, moving: &BTreeSet<StoreId>) -> (Verdi
     let (verdict, more) = match &user.forecast {
         _ if fails_already => (Verdict::Unchanged, Vec::new()),
         None | Some(Forecast::Unchanged) => (Verdict::Unchanged, Vec::new()),
+        Some(Forecast::Elsewhere) => (
+            Verdict::Unchanged,
+            vec![
+                "its target is no Secret and is not compared; run latchkey with --unsafe-allow-generic-targets"
+                    .to_owned(),
+            ],
+        ),
         Some(Forecast::Created) => (
             Verdict::Rewritten,
             vec!["its Secret does not exist and will be made".to_owned()],
@@ -333,11 +340,18 @@ fn judge(observed: &Observed, user: &User, moving: &BTreeSet<StoreId>) -> (Verdi
 
 /// The differences, and what the one of the hash means.
 fn told(differences: &[String]) -> Vec<String> {
-    let tampered = differences.iter().any(|difference| difference.contains(DATA_HASH_ANNOTATION))
-        && !differences.iter().any(|difference| difference.starts_with("data "));
+    let tampered = differences
+        .iter()
+        .any(|difference| difference.contains(DATA_HASH_ANNOTATION))
+        && !differences
+            .iter()
+            .any(|difference| difference.starts_with("data "));
     let why = "its data is not what was written: somebody has changed it, and the stores' values come back";
     let explained = tampered.then(|| why.to_owned());
-    explained.into_iter().chain(differences.iter().cloned()).collect()
+    explained
+        .into_iter()
+        .chain(differences.iter().cloned())
+        .collect()
 }
 
 /// Why the object concerns neither controller of this hand-over, if so.
@@ -359,7 +373,8 @@ fn left(observed: &Observed, user: &User) -> Option<String> {
 fn held(observed: &Observed, user: &User, moving: &BTreeSet<StoreId>) -> Vec<String> {
     if user.stores.is_empty() {
         return vec![
-            "it names no store, by which alone an object can be handed over; hand the cluster over".to_owned(),
+            "it names no store, by which alone an object can be handed over; hand the cluster over"
+                .to_owned(),
         ];
     }
     let stays = |id: &&StoreId| {

@@ -42,7 +42,11 @@ impl Record {
             return Ok(Vec::new());
         };
         serde_json::from_str(&text).with_context(|| {
-            format!("{} has a record that cannot be read under {}", self.title(), self.key)
+            format!(
+                "{} has a record that cannot be read under {}",
+                self.title(),
+                self.key
+            )
         })
     }
 

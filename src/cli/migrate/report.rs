@@ -26,14 +26,20 @@ pub(super) fn text(scope: &Scope, plan: &Plan) -> String {
         } else {
             format!("{}/{}", found.namespace, found.name)
         };
-        line(&mut text, &format!("{:<8}{} {name}", found.verdict.as_str(), found.kind));
+        line(
+            &mut text,
+            &format!("{:<8}{} {name}", found.verdict.as_str(), found.kind),
+        );
         for reason in &found.reasons {
             line(&mut text, &format!("        → {reason}"));
         }
     }
     if quiet > QUIET_SHOWN {
         let more = quiet - QUIET_SHOWN;
-        line(&mut text, &format!("{:<8}and {more} more", Verdict::Unchanged.as_str()));
+        line(
+            &mut text,
+            &format!("{:<8}and {more} more", Verdict::Unchanged.as_str()),
+        );
     }
     line(&mut text, &format!("\n{}", summary(plan)));
     if !plan.changes.is_empty() {
@@ -72,7 +78,10 @@ pub(super) fn changes(changes: &[Change], direction: Direction) -> String {
         };
         let values = format!("{} → {}", shown(from.as_ref()), shown(to.as_ref()));
         let title = change.place.title();
-        line(&mut text, &format!("{:>3}. {title} {}: {values}", number + 1, change.field));
+        line(
+            &mut text,
+            &format!("{:>3}. {title} {}: {values}", number + 1, change.field),
+        );
         if direction == Direction::Forth {
             line(&mut text, &format!("     {}", change.why));
         }

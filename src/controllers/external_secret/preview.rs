@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::apply::leave_foreign;
-use super::fetch::fetch;
+use super::fetch::{Wanted, fetch};
+use super::keep::leave_foreign;
 use super::plan::{Content, Dress, Existing, Object, Write, plan_write};
 use super::render::content;
 use crate::api::v1::{self, CreationPolicy};
@@ -37,6 +37,8 @@ pub(crate) enum Forecast {
     Deleted,
     /// It would be left alone and the object fail; the text says why.
     Refused(String),
+    /// Its target is no Secret, and is not looked at.
+    Elsewhere,
     /// The values cannot be had; the text says why. The Secret would stay.
     Unfetched(String),
 }
@@ -52,19 +54,20 @@ pub(crate) async fn forecast(
     stores: &HashMap<StoreId, Arc<Store>>,
     values: Values,
 ) -> Result<Forecast, Error> {
+    if spec.target.manifest.is_some() {
+        return Ok(Forecast::Elsewhere);
+    }
     let stored = context
         .objects
         .read(&spec.namespace, &spec.target.name)
         .await?;
     let manager = hash::field_manager(&spec.name);
     let content = match (values, &stored) {
-        (Values::Fetched, _) if !spec.generates() => {
-            match fetched(context, spec, stores).await {
-                Ok(Some(content)) => content,
-                Ok(None) => return Ok(Forecast::Unchanged),
-                Err(why) => return Ok(Forecast::Unfetched(why)),
-            }
-        }
+        (Values::Fetched, _) if !spec.generates() => match fetched(context, spec, stores).await {
+            Ok(Some(content)) => content,
+            Ok(None) => return Ok(Forecast::Unchanged),
+            Err(why) => return Ok(Forecast::Unfetched(why)),
+        },
         (_, Some(stored)) => as_stored(spec, stored, &manager),
         (_, None) => return Ok(without_secret(spec.target.creation)),
     };
@@ -101,7 +104,12 @@ async fn fetched(
     spec: &ExternalSecret,
     stores: &HashMap<StoreId, Arc<Store>>,
 ) -> Result<Option<Content>, String> {
-    let fetched = fetch(context, spec, stores, None, context.now()).await;
+    let wanted = Wanted {
+        not_before: context.now(),
+        partial: false,
+        owner: None,
+    };
+    let fetched = fetch(context, spec, stores, wanted).await;
     let fetched = fetched.map_err(|failure| failure.message())?;
     let content = content(context, spec, fetched.data).await;
     let content = content.map_err(|failure| failure.message())?;
@@ -146,12 +154,19 @@ fn differences(present: &Desired, wanted: &Desired) -> Vec<String> {
         let keys: std::collections::BTreeSet<&str> =
             present.data.keys().chain(wanted.data.keys()).collect();
         for key in keys.iter().filter(|key| changed(key)) {
-            let verb = verb(present.data.get(key).is_some(), wanted.data.get(key).is_some());
+            let verb = verb(
+                present.data.get(key).is_some(),
+                wanted.data.get(key).is_some(),
+            );
             told.push(format!("data {key:?} {verb}"));
         }
     }
     told.extend(of_maps("label", &present.labels, &wanted.labels));
-    told.extend(of_maps("annotation", &present.annotations, &wanted.annotations));
+    told.extend(of_maps(
+        "annotation",
+        &present.annotations,
+        &wanted.annotations,
+    ));
     if present.owners != wanted.owners {
         told.push("the owner references change".to_owned());
     }

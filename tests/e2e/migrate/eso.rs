@@ -41,7 +41,9 @@ fn hash(text: &str) -> String {
 
 /// Go's `%+v` of a `map[string]string`.
 fn map_text<'a>(entries: impl Iterator<Item = (&'a String, &'a String)>) -> String {
-    let entries: Vec<String> = entries.map(|(key, value)| format!("{key}:{value}")).collect();
+    let entries: Vec<String> = entries
+        .map(|(key, value)| format!("{key}:{value}"))
+        .collect();
     format!("map[{}]", entries.join(" "))
 }
 
@@ -90,7 +92,9 @@ fn the_hashes_of_the_stand_in_are_those_of_appendix_b() {
     object.metadata.generation = Some(7);
     let texts = |pairs: &[(&str, &str)]| -> Texts {
         let pairs = pairs.iter();
-        pairs.map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+        pairs
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+            .collect()
     };
     object.metadata.labels = Some(texts(&[("app", "x")]));
     object.metadata.annotations = Some(texts(&[("a", "1"), ("b", "2")]));
@@ -99,7 +103,11 @@ fn the_hashes_of_the_stand_in_are_those_of_appendix_b() {
 }
 
 fn resource() -> ApiResource {
-    ApiResource::from_gvk(&GroupVersionKind::gvk("external-secrets.io", "v1", "ExternalSecret"))
+    ApiResource::from_gvk(&GroupVersionKind::gvk(
+        "external-secrets.io",
+        "v1",
+        "ExternalSecret",
+    ))
 }
 
 /// ExternalSecrets of one namespace.
@@ -109,6 +117,7 @@ pub(super) fn objects(client: &Client, namespace: &str) -> Api<DynamicObject> {
 
 /// One pass of ESO over an object: finalizer, Secret, status (its §2.1 and §2.10). Whatever is as it
 /// should be is not written. Answers whether the Secret was.
+#[expect(clippy::too_many_lines, reason = "one pass of ESO, in its order")]
 pub(super) async fn reconcile(
     client: &Client,
     namespace: &str,
@@ -117,13 +126,23 @@ pub(super) async fn reconcile(
     synced_at: &str,
 ) -> anyhow::Result<bool> {
     let api = objects(client, namespace);
-    let mut object = api.get(name).await.with_context(|| format!("{namespace}/{name}"))?;
-    if !object.finalizers().iter().any(|finalizer| finalizer == FINALIZER) {
+    let mut object = api
+        .get(name)
+        .await
+        .with_context(|| format!("{namespace}/{name}"))?;
+    if !object
+        .finalizers()
+        .iter()
+        .any(|finalizer| finalizer == FINALIZER)
+    {
         let patch = Patch::Merge(json!({"metadata": {"finalizers": [FINALIZER]}}));
         object = api.patch(name, &PatchParams::default(), &patch).await?;
     }
     let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
-    let target = object.data["spec"]["target"]["name"].as_str().unwrap_or(name).to_owned();
+    let target = object.data["spec"]["target"]["name"]
+        .as_str()
+        .unwrap_or(name)
+        .to_owned();
     let present = secrets.get_opt(&target).await?;
     let next = mutated(&object, &target, wanted, present.clone())?;
     let params = PostParams {
@@ -193,7 +212,10 @@ fn mutated(
         annotations.extend(more_annotations);
         let mut data = secret.data.take().filter(|_| merges).unwrap_or_default();
         for (key, value) in &wanted.data {
-            data.insert(key.clone(), k8s_openapi::ByteString(value.clone().into_bytes()));
+            data.insert(
+                key.clone(),
+                k8s_openapi::ByteString(value.clone().into_bytes()),
+            );
         }
         secret.data = Some(data);
         if let Some(type_) = wanted.type_ {
@@ -206,7 +228,10 @@ fn mutated(
             "uid": object.uid(), "controller": true, "blockOwnerDeletion": true,
         }]);
         secret.metadata.owner_references = Some(serde_json::from_value(owner)?);
-        labels.insert(format!("{PREFIX}/created-by"), hash(&format!("{namespace}/{name}")));
+        labels.insert(
+            format!("{PREFIX}/created-by"),
+            hash(&format!("{namespace}/{name}")),
+        );
     }
     labels.insert(format!("{PREFIX}/managed"), "true".to_owned());
     let data = secret.data.iter().flatten();
@@ -219,13 +244,20 @@ fn mutated(
 
 /// ESO's Deployments, and its webhooks, whose Service nobody stands behind.
 pub(super) fn installation() -> String {
-    let mut manifest = format!("{{apiVersion: v1, kind: Namespace, metadata: {{name: {NAMESPACE}}}}}\n");
+    let mut manifest =
+        format!("{{apiVersion: v1, kind: Namespace, metadata: {{name: {NAMESPACE}}}}}\n");
     for (name, args) in [
         ("external-secrets", "--concurrent=1"),
         ("external-secrets-cert-controller", "certcontroller"),
         ("external-secrets-webhook", "webhook"),
     ] {
-        manifest.push_str(&deployment(NAMESPACE, name, "ghcr.io/external-secrets/external-secrets:v2.9.0", args, 1));
+        manifest.push_str(&deployment(
+            NAMESPACE,
+            name,
+            "ghcr.io/external-secrets/external-secrets:v2.9.0",
+            args,
+            1,
+        ));
     }
     manifest
 }
@@ -271,11 +303,18 @@ webhooks:
         "externalsecrets",
         "/validate-external-secrets-io-v1-externalsecret",
     );
-    configuration("secretstore-validate", &stores) + &configuration("externalsecret-validate", &objects)
+    configuration("secretstore-validate", &stores)
+        + &configuration("externalsecret-validate", &objects)
 }
 
 /// A Deployment as charts have it.
-pub(super) fn deployment(namespace: &str, name: &str, image: &str, args: &str, replicas: u32) -> String {
+pub(super) fn deployment(
+    namespace: &str,
+    name: &str,
+    image: &str,
+    args: &str,
+    replicas: u32,
+) -> String {
     format!(
         "---
 apiVersion: apps/v1
@@ -300,12 +339,17 @@ pub(super) async fn keep_pods_ready(client: &Client, namespaces: &[&str]) {
             let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
             let found = pods.list(&ListParams::default()).await;
             for pod in found.into_iter().flatten() {
-                let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+                let phase = pod
+                    .status
+                    .as_ref()
+                    .and_then(|status| status.phase.as_deref());
                 if phase != Some("Running") {
                     let patch = Patch::Merge(&ready);
                     // A pod that is gone meanwhile needs nothing.
                     let params = PatchParams::default();
-                    pods.patch_status(&pod.name_any(), &params, &patch).await.ok();
+                    pods.patch_status(&pod.name_any(), &params, &patch)
+                        .await
+                        .ok();
                 }
             }
         }

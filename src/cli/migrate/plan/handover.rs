@@ -14,7 +14,12 @@ const RESOURCE_POLICY: &str = "helm.sh/resource-policy";
 
 /// Whether one of ESO's controllers serves stores of a class.
 pub(super) fn is_with_eso(observed: &Observed, class: &str) -> bool {
-    let controllers = || observed.parts.iter().filter(|part| part.role == Role::Controller);
+    let controllers = || {
+        observed
+            .parts
+            .iter()
+            .filter(|part| part.role == Role::Controller)
+    };
     let served = controllers().any(|part| part.class == class);
     class.is_empty() || served || (controllers().next().is_none() && class == "default")
 }
@@ -48,7 +53,11 @@ pub(super) fn changes(observed: &Observed, moving: &BTreeSet<StoreId>) -> Vec<Ch
     let kept = observed.definitions.iter().filter_map(keep);
     let unconverted = observed.definitions.iter().filter_map(unconvert);
     let opened = observed.gates.iter().filter_map(open);
-    let mut parts: Vec<&Part> = observed.parts.iter().filter(|part| part.replicas > 0).collect();
+    let mut parts: Vec<&Part> = observed
+        .parts
+        .iter()
+        .filter(|part| part.replicas > 0)
+        .collect();
     parts.sort_by_key(|part| part.role);
     let stopped = parts.into_iter().map(|part| {
         let why = match part.role {
@@ -58,9 +67,11 @@ pub(super) fn changes(observed: &Observed, moving: &BTreeSet<StoreId>) -> Vec<Ch
         };
         scale(&part.namespace, &part.name, part.replicas, 0, why)
     });
-    let started = observed.own.iter().filter(|own| own.replicas == 0).map(|own| {
-        scale(&own.namespace, &own.name, 0, own.wanted, "latchkey starts")
-    });
+    let started = observed
+        .own
+        .iter()
+        .filter(|own| own.replicas == 0)
+        .map(|own| scale(&own.namespace, &own.name, 0, own.wanted, "latchkey starts"));
     let all = kept.chain(unconverted).chain(opened);
     all.chain(stopped).chain(started).collect()
 }
@@ -130,7 +141,10 @@ fn open(gate: &super::Gate) -> Option<Change> {
         field: format!("/webhooks/{}/failurePolicy", gate.position),
         before: Some(json!(gate.failure_policy)),
         after: Some(json!("Ignore")),
-        why: format!("{} no longer refuses objects when nobody answers", gate.name),
+        why: format!(
+            "{} no longer refuses objects when nobody answers",
+            gate.name
+        ),
     })
 }
 
@@ -184,7 +198,9 @@ fn cluster_notes(observed: &Observed) -> Vec<String> {
     }
     let classes: BTreeSet<&str> = controllers.iter().map(|part| part.class.as_str()).collect();
     for class in classes.iter().filter(|class| **class != "default") {
-        notes.push(format!("run latchkey with --controller-class={class}, as ESO runs"));
+        notes.push(format!(
+            "run latchkey with --controller-class={class}, as ESO runs"
+        ));
     }
     if classes.len() > 1 {
         notes.push("ESO runs with several classes; run one latchkey for each".to_owned());

@@ -77,11 +77,24 @@ fn each_forecast_has_its_verdict() {
         (Forecast::Unchanged, Verdict::Unchanged),
         (Forecast::Created, Verdict::Rewritten),
         (Forecast::Deleted, Verdict::Rewritten),
-        (Forecast::Rewritten(vec!["label x changes".to_owned()]), Verdict::Rewritten),
-        (Forecast::Refused("it is un-owned".to_owned()), Verdict::Blocked),
-        (Forecast::Unfetched("the store is down".to_owned()), Verdict::Unchanged),
+        (
+            Forecast::Rewritten(vec!["label x changes".to_owned()]),
+            Verdict::Rewritten,
+        ),
+        (
+            Forecast::Refused("it is un-owned".to_owned()),
+            Verdict::Blocked,
+        ),
+        (
+            Forecast::Unfetched("the store is down".to_owned()),
+            Verdict::Unchanged,
+        ),
     ] {
-        let world = observed(Scope::Cluster, &[&a], vec![user("x", &[&a], forecast.clone())]);
+        let world = observed(
+            Scope::Cluster,
+            &[&a],
+            vec![user("x", &[&a], forecast.clone())],
+        );
         let plan = plan(&world, false);
         assert_eq!(plan.objects[0].verdict, verdict, "{forecast:?}");
         let quiet = forecast == Forecast::Unchanged;
@@ -92,13 +105,22 @@ fn each_forecast_has_its_verdict() {
 #[test]
 fn what_is_not_served_is_blocked_with_its_reason() {
     let a = store(StoreKind::SecretStore, "a");
-    let mut world = observed(Scope::Cluster, &[&a], vec![user("x", &[&a], Forecast::Unchanged)]);
+    let mut world = observed(
+        Scope::Cluster,
+        &[&a],
+        vec![user("x", &[&a], Forecast::Unchanged)],
+    );
     world.stores[0].fault = Some("spec.provider.x is not served".to_owned());
     let found = plan(&world, false);
     assert_eq!(verdicts(&found), [("x", Verdict::Blocked)]);
-    assert_eq!(found.objects[0].reasons, ["SecretStore a: spec.provider.x is not served"]);
+    assert_eq!(
+        found.objects[0].reasons,
+        ["SecretStore a: spec.provider.x is not served"]
+    );
     world.stores[0].fault = None;
-    world.objects[0].faults.push("spec.syncWindows: not served".to_owned());
+    world.objects[0]
+        .faults
+        .push("spec.syncWindows: not served".to_owned());
     assert_eq!(verdicts(&plan(&world, false)), [("x", Verdict::Blocked)]);
     world.objects[0].faults.clear();
     world.stores.clear();
@@ -158,7 +180,10 @@ fn a_cluster_changes_hands_in_a_safe_order() {
         ]
     );
     let notes = found.notes.join("\n");
-    assert!(notes.contains("v1alpha1") && notes.contains("installCRDs=false"), "{notes}");
+    assert!(
+        notes.contains("v1alpha1") && notes.contains("installCRDs=false"),
+        "{notes}"
+    );
 }
 
 #[test]
@@ -246,7 +271,10 @@ fn an_object_with_a_shared_store_holds_its_other_stores_back() {
             ("free", Verdict::Unchanged)
         ]
     );
-    assert_eq!(fields(&found.changes), ["SecretStore team/free /spec/controller"]);
+    assert_eq!(
+        fields(&found.changes),
+        ["SecretStore team/free /spec/controller"]
+    );
 }
 
 #[test]
@@ -254,8 +282,15 @@ fn an_object_without_a_store_cannot_leave_alone() {
     let world = observed(team(), &[], vec![user("made", &[], Forecast::Unchanged)]);
     let found = plan(&world, false);
     assert_eq!(verdicts(&found), [("made", Verdict::Blocked)]);
-    let world = observed(Scope::Cluster, &[], vec![user("made", &[], Forecast::Unchanged)]);
-    assert_eq!(verdicts(&plan(&world, false)), [("made", Verdict::Unchanged)]);
+    let world = observed(
+        Scope::Cluster,
+        &[],
+        vec![user("made", &[], Forecast::Unchanged)],
+    );
+    assert_eq!(
+        verdicts(&plan(&world, false)),
+        [("made", Verdict::Unchanged)]
+    );
 }
 
 #[test]
@@ -266,7 +301,12 @@ fn stores_of_other_classes_are_left_to_their_controllers() {
         world.stores[0].class = "another".to_owned();
         let found = plan(&world, false);
         assert_eq!(verdicts(&found), [("x", Verdict::Left)]);
-        assert!(found.changes.iter().all(|change| change.place.kind == "Deployment"));
+        assert!(
+            found
+                .changes
+                .iter()
+                .all(|change| change.place.kind == "Deployment")
+        );
         world.parts[2].class = "another".to_owned();
         assert_eq!(verdicts(&plan(&world, false)), [("x", Verdict::Unchanged)]);
     }
