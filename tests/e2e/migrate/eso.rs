@@ -117,7 +117,6 @@ pub(super) fn objects(client: &Client, namespace: &str) -> Api<DynamicObject> {
 
 /// One pass of ESO over an object: finalizer, Secret, status (its §2.1 and §2.10). Whatever is as it
 /// should be is not written. Answers whether the Secret was.
-#[expect(clippy::too_many_lines, reason = "one pass of ESO, in its order")]
 pub(super) async fn reconcile(
     client: &Client,
     namespace: &str,
