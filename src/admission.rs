@@ -22,6 +22,7 @@ use std::time::{Duration, Instant};
 
 use crate::cluster::authorize::Authorizer;
 use crate::cluster::existence::Existence;
+use crate::model::controller_class::ControllerClass;
 use crate::model::pod_injection::KeyRing;
 use crate::providers::Registry;
 use crate::telemetry::metrics::Metrics;
@@ -40,7 +41,7 @@ pub struct Webhook {
     /// What is known of the cluster.
     pub view: Arc<dyn View>,
     /// Stores of another class are not served.
-    pub controller_class: String,
+    pub controller_class: ControllerClass,
     /// Decides who may use which store.
     pub authorizer: Arc<dyn Authorizer>,
     /// Check the stores that name them.

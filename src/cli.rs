@@ -5,6 +5,8 @@ mod certs;
 mod doctor;
 mod esc;
 mod generate;
+mod listing;
+mod migrate;
 mod rotate_key;
 mod run;
 mod template;
@@ -31,6 +33,8 @@ enum Command {
     Agent(agent::Args),
     /// Checks an installation and says what to do about it
     Doctor(doctor::Args),
+    /// Hands the objects of External Secrets Operator over to latchkey, and back
+    Migrate(Box<migrate::Args>),
     /// Makes a new key for the names of Secrets that are made for pods
     RotateKey(rotate_key::Args),
     /// The certificates of the webhook
@@ -58,7 +62,8 @@ pub fn main() -> ExitCode {
         Err(error) => return fail(&error.into()),
     };
     let result = runtime.block_on(async {
-        match cli.command {
+        let done = match cli.command {
+            Command::Migrate(args) => return migrate::run(*args).await,
             Command::Run(args) => run::run(*args).await,
             Command::Esc(args) => esc::run(*args).await,
             Command::Agent(args) => agent::run(args).await,
@@ -67,11 +72,12 @@ pub fn main() -> ExitCode {
             Command::Certs(args) => certs::run(args).await,
             Command::Generate(args) => generate::run(&args),
             Command::Template(args) => template::run(&args),
-        }
+        };
+        done.map(|()| ExitCode::SUCCESS)
     });
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => fail(&error),
     }
 }

@@ -38,6 +38,7 @@ use crate::cluster::authorize::Authorizer;
 use crate::cluster::events::Events;
 use crate::cluster::secret_object::Secrets;
 use crate::cluster::secrets::SecretReader;
+use crate::model::controller_class::ControllerClass;
 use crate::providers::Registry;
 use crate::telemetry::metrics::Metrics;
 
@@ -51,7 +52,7 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Stores of another class are left alone.
-    pub controller_class: String,
+    pub controller_class: ControllerClass,
     /// How often a store is validated that says nothing itself.
     pub store_interval: Duration,
     /// Passes under way at once, for each controller.
@@ -68,6 +69,14 @@ pub struct Options {
     pub generator_grace: Duration,
     /// Watches one namespace instead of all.
     pub namespace: Option<String>,
+}
+
+impl Options {
+    /// Whether kinds of the cluster are served. They name no store, so that beside another controller
+    /// nobody could tell whose they are.
+    fn serves_cluster(&self) -> bool {
+        self.namespace.is_none() && !self.controller_class.is_explicit()
+    }
 }
 
 /// What all controllers share.
@@ -143,7 +152,7 @@ pub async fn run(
 ) {
     let (queue, triggers) = unbounded();
     let (stores, store_queues) = secret_store::queues();
-    let clustered = context.options.namespace.is_none();
+    let clustered = context.options.serves_cluster();
     let (wakers, wide, wide_watches) = clustered
         .then(|| cluster_wide::start(&context))
         .map_or_else(

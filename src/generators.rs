@@ -35,6 +35,7 @@ use serde_json::Value;
 use crate::api::generators as api;
 use crate::api::meta::SecretKeySelector;
 use crate::cluster::secrets::SecretReader;
+use crate::model::controller_class::ControllerClass;
 use crate::providers::{self, ErrorKind, Registry};
 use crate::secret::{SecretBytes, SecretMap};
 
@@ -52,8 +53,8 @@ pub struct Context {
     pub registry: Arc<Registry>,
     /// The present.
     pub now: Timestamp,
-    /// Generators of another class are left alone.
-    pub controller_class: String,
+    /// Generators that name another class are left alone.
+    pub controller_class: ControllerClass,
 }
 
 /// Why there are no values.
@@ -206,7 +207,7 @@ pub fn resolve(kind: &str, spec: Value) -> Result<(String, Value), Error> {
 pub async fn generate(kind: &str, spec: Value, context: &Context) -> Result<Made, Error> {
     let generator = parse(kind, spec)?;
     let class = generator.class().filter(|class| !class.is_empty());
-    if let Some(class) = class.filter(|class| *class != context.controller_class) {
+    if let Some(class) = class.filter(|class| *class != context.controller_class.name()) {
         return Err(Error::invalid(format!(
             "the generator is served by controller class {class:?}"
         )));

@@ -4,6 +4,7 @@
 //! read. Everything here is pure.
 
 pub mod complaint;
+pub mod controller_class;
 pub mod duration;
 pub mod external_secret;
 pub mod field_path;

@@ -183,7 +183,7 @@ fn store_trouble(webhook: &Webhook, namespace: &str, id: &StoreId) -> Option<Str
         return Some(format!("{store} does not exist yet; create it"));
     };
     let class = facts.controller.as_deref().unwrap_or_default();
-    if !class.is_empty() && class != webhook.controller_class {
+    if !webhook.controller_class.serves(Some(class)) {
         return Some(format!("{store} is left to controller class {class:?}"));
     }
     // An object of the cluster goes to many namespaces, which need not all be admitted.

@@ -14,6 +14,7 @@ use kube::Client;
 
 use crate::cluster::authorize::{Authorizer, KubeAccessReviews, StoreAuthorizer, WholeNamespace};
 use crate::cluster::injection_key;
+use crate::model::controller_class::ControllerClass;
 use crate::model::pod_injection::KeyRing;
 use crate::providers::{self, Registry};
 use crate::runtime::{self, Bound};
@@ -41,6 +42,10 @@ pub(super) struct Args {
     /// Only stores of this class, or without one, are served
     #[arg(long, default_value = "default", value_name = "CLASS")]
     controller_class: String,
+    /// Serves only stores that name the class, so that another controller such as ESO can serve the
+    /// others; objects of the cluster, and those that name no store, are left to it
+    #[arg(long)]
+    require_controller_class: bool,
     /// Namespace of this process: its Lease, keys and certificates are kept there
     #[arg(
         long,
@@ -79,7 +84,7 @@ struct Shared {
     keys: Arc<KeyRing>,
     authorizer: Arc<dyn Authorizer>,
     reauthorizer: Arc<dyn Authorizer>,
-    controller_class: String,
+    controller_class: ControllerClass,
     own_namespace: String,
     identity: String,
 }
@@ -91,6 +96,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
         no_webhook,
         authorization,
         controller_class,
+        require_controller_class,
         own_namespace,
         identity,
         operator,
@@ -114,7 +120,11 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
         keys: keys(&client, &own_namespace).await?,
         authorizer: authorizer(authorization, &client, WEBHOOK_BELIEF),
         reauthorizer: authorizer(authorization, &client, RECONCILER_BELIEF),
-        controller_class,
+        controller_class: if require_controller_class {
+            ControllerClass::explicit(controller_class)
+        } else {
+            ControllerClass::new(controller_class)
+        },
         client,
         metrics,
         own_namespace,

@@ -14,6 +14,7 @@ mod memory;
 mod observe;
 mod orphans;
 mod plan;
+mod preview;
 mod pulse;
 mod render;
 mod restrain;
@@ -58,6 +59,7 @@ pub(in crate::controllers) use observe::{Sources, store_state};
 pub(crate) use plan::Consent;
 pub(in crate::controllers) use plan::store_trouble;
 use plan::{rest_after_success, window_start};
+pub(crate) use preview::{Forecast, Values, forecast};
 pub(in crate::controllers) use render::{content, templated, transformed};
 pub(crate) use triggers::{Trigger, Waker, watch_external_secrets, watch_secrets};
 
@@ -152,6 +154,7 @@ fn reconcile(
 
 async fn pass(object: &Guarded<ExternalSecret>, worker: &Worker) -> Result<Action, Error> {
     match &object.0 {
+        Ok(object) if is_of_another(object, worker) => Ok(Action::await_change()),
         Ok(object) if object.metadata.deletion_timestamp.is_some() => release(object, worker).await,
         Ok(object) => reconcile_readable(object, worker).await,
         Err(unreadable) => {
@@ -174,6 +177,13 @@ async fn pass(object: &Guarded<ExternalSecret>, worker: &Worker) -> Result<Actio
             tell_failure(&object, worker, failure, String::new()).await
         }
     }
+}
+
+/// Whether the object is another controller's, of which there may be one beside us.
+fn is_of_another(object: &ExternalSecret, worker: &Worker) -> bool {
+    let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
+    worker.context.options.controller_class.is_explicit()
+        && Sources::of(&worker.context, &worker.caches, namespace, &object.spec).are_of_another()
 }
 
 /// Lets go of an object that is being deleted: ESO's finalizer must not hold it when ESO is gone. An

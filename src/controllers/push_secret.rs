@@ -21,7 +21,7 @@ use kube::runtime::watcher::Event;
 use kube::{Resource as _, ResourceExt as _};
 use serde_json::json;
 
-use crate::api::v1alpha1::{PushSecret, PushSecretDeletionPolicy};
+use crate::api::v1alpha1::{PushSecret, PushSecretDeletionPolicy, PushSecretStoreRef};
 use crate::api::well_known::{FORCE_SYNC_ANNOTATION, PUSH_SECRET_FINALIZER};
 use crate::cluster::events::Occurrence;
 use crate::cluster::request::{Error, bounded};
@@ -31,6 +31,7 @@ use crate::controllers::caches::Caches;
 use crate::controllers::schedule::retry_wait;
 use crate::controllers::watch::Guarded;
 use crate::model::complaint::join;
+use crate::model::secret_store::StoreId;
 use crate::model::{hash, push_secret};
 use crate::telemetry::metrics::{Metrics, Subject};
 
@@ -157,6 +158,7 @@ fn reconcile(
     async move {
         let started = std::time::Instant::now();
         let result = match &object.0 {
+            Ok(object) if is_of_another(object, &worker) => Ok(Action::requeue(LONGEST_RETRY)),
             Ok(object) if object.metadata.deletion_timestamp.is_some() => {
                 release(object, &worker).await
             }
@@ -184,6 +186,20 @@ fn reconcile(
         result
     }
     .boxed()
+}
+
+/// Whether the object is another controller's, of which there may be one beside us: it is ours when each
+/// of its stores is named and is ours.
+fn is_of_another(object: &PushSecret, worker: &Worker) -> bool {
+    let class = &worker.context.options.controller_class;
+    let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
+    let ours = |reference: &PushSecretStoreRef| {
+        let name = reference.name.as_deref().unwrap_or_default();
+        let id = StoreId::new(reference.kind.unwrap_or_default(), namespace, name);
+        let store = worker.caches.store(&id).and_then(Result::ok);
+        store.is_some_and(|store| class.serves(store.spec.controller.as_deref()))
+    };
+    class.is_explicit() && !object.spec.secret_store_refs.iter().all(ours)
 }
 
 fn observe(object: &PushSecret) -> Observed {

@@ -28,7 +28,7 @@ use crate::controllers::caches::{CachedStore, Caches, cluster_store, namespaced_
 use crate::controllers::external_secret::Waker;
 use crate::controllers::schedule::retry_wait;
 use crate::controllers::watch::Guarded;
-use crate::model::secret_store::{StoreId, is_of_class, validation_interval};
+use crate::model::secret_store::{StoreId, validation_interval};
 use crate::providers::{ClientContext, Validation};
 use crate::telemetry::metrics::Subject;
 
@@ -252,7 +252,8 @@ async fn pass<K: StoreObject>(object: &Guarded<K>, worker: &Worker) -> Result<Ac
             return Ok(Action::await_change());
         }
     };
-    if !is_of_class(&cached.spec, &worker.context.options.controller_class)
+    let class = &worker.context.options.controller_class;
+    if !class.serves(cached.spec.controller.as_deref())
         || object.meta().deletion_timestamp.is_some()
     {
         return Ok(Action::await_change());

@@ -55,7 +55,7 @@ async fn made(
         secrets: Arc::new(Credentials(seed)),
         registry: Arc::new(Registry::default()),
         now: Timestamp::UNIX_EPOCH,
-        controller_class: "default".to_owned(),
+        controller_class: ControllerClass::default(),
     };
     let values = generate(kind, spec, &context).await?.values;
     let text = |value: &SecretBytes| value.expose_str().unwrap().to_owned();

@@ -43,14 +43,6 @@ pub struct Store {
     pub provider: SecretStoreProvider,
 }
 
-/// Whether `spec.controller` leaves the store to the controller of `class`.
-#[must_use]
-pub fn is_of_class(spec: &SecretStoreSpec, class: &str) -> bool {
-    spec.controller
-        .as_deref()
-        .is_none_or(|named| named.is_empty() || named == class)
-}
-
 /// How often a store is validated; `None` leaves it to the controller's default.
 ///
 /// # Errors

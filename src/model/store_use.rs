@@ -9,6 +9,7 @@ use crate::api::meta::StoreKind;
 use crate::api::v1::{ExternalSecretSpec, SecretStoreSpec, SecretStoreStatus, StoreCondition};
 use crate::api::well_known::{CONDITION_READY, KEY_SCOPE_ANNOTATION};
 use crate::model::complaint::Complaint;
+use crate::model::controller_class::ControllerClass;
 use crate::model::secret_store::{StoreId, admits_namespace};
 
 /// What a store says about its use.
@@ -110,12 +111,19 @@ pub fn reads<'s>(namespace: &str, store: &StoreId, spec: &'s ExternalSecretSpec)
 /// Why not, or why nobody can tell yet.
 pub fn check(
     facts: &StoreFacts,
-    class: &str,
+    class: &ControllerClass,
     reader: &Reader<'_>,
     reads: &[Read<'_>],
 ) -> Result<(), Refusal> {
     let named = facts.controller.as_deref().unwrap_or_default();
-    if !named.is_empty() && named != class {
+    if !class.serves(Some(named)) && named.is_empty() {
+        return Err(Refusal::Never(format!(
+            "it names no controller class, and this controller serves class {:?} alone; set its \
+             spec.controller, or use another store",
+            class.name()
+        )));
+    }
+    if !class.serves(Some(named)) {
         return Err(Refusal::Never(format!(
             "it is served by the controller of class {named:?} and not by this one; remove its \
              spec.controller, or use another store"
@@ -252,7 +260,7 @@ mod tests {
             labels,
             account: "web",
         };
-        check(&facts(value), "default", &reader, &[read])
+        check(&facts(value), &ControllerClass::default(), &reader, &[read])
     }
 
     #[rstest]

@@ -183,6 +183,7 @@ async fn the_chart_is_accepted_strictly() -> anyhow::Result<()> {
         "",
         ",replicaCount=1,leaderElect=false,webhook.tlsSecretName=tls",
         ",webhook.create=false",
+        ",replicaCount=0,installCRDs=false,controllerClass=latchkey,requireControllerClass=true,deploymentAnnotations.a=b",
         ",serviceMonitor.enabled=true",
     ] {
         let rendered = installed.helm(&["template", "latchkey"], more).await?;
@@ -194,7 +195,7 @@ async fn the_chart_is_accepted_strictly() -> anyhow::Result<()> {
         ensure!(!owns_ca, "Helm must not own the CA");
     }
     for wrong in [
-        ",replicaCount=0",
+        ",replicaCount=-1",
         ",replicacount=2",
         ",drainDelaySeconds=25",
         ",leaderElect=false",

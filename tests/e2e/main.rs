@@ -15,6 +15,7 @@ mod injection;
 mod kinds;
 mod latency;
 mod memory;
+mod migrate;
 mod node;
 mod pods;
 mod policies;

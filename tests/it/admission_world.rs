@@ -154,7 +154,7 @@ pub(crate) fn world_where(
         keys: Arc::new(KeyRing::new(&SecretBytes::from("example key"), None)),
         view: Arc::new(TableView(tables.clone())),
         authorizer: permissions.clone(),
-        controller_class: "default".to_owned(),
+        controller_class: latchkey::model::controller_class::ControllerClass::default(),
         own_namespace: "latchkey-system".to_owned(),
         metrics: Metrics::new(),
         memory: Ok(agents.served()),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use latchkey::cluster::secrets::SecretReader;
 use latchkey::generators::{Context, Error, generate};
+use latchkey::model::controller_class::ControllerClass;
 use latchkey::secret::SecretMap;
 use serde_json::{Value, json};
 
@@ -23,8 +24,7 @@ async fn made(bench: &CloudBench, kind: &str, spec: Value) -> Result<SecretMap, 
             .now()
             .try_into()
             .expect("the clock must be legal"),
-        controller_class: "default".to_owned(),
-        http: bench.http.clone(),
+        controller_class: ControllerClass::default(),
         registry: Arc::clone(&bench.registry),
     };
     let made = generate(kind, spec, &context).await?;

@@ -8,6 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jiff::Timestamp;
 use latchkey::generators::{Context, Error, Made, generate, take_back};
+use latchkey::model::controller_class::ControllerClass;
 use latchkey::providers::{Options, Registry};
 use rustls_pki_types::PrivatePkcs8KeyDer;
 use rustls_pki_types::pem::PemObject as _;
@@ -23,7 +24,7 @@ fn context(credentials: Arc<Credentials>) -> Context {
         secrets: credentials,
         registry: Arc::new(Registry::new(&Options::default()).unwrap()),
         now: Timestamp::from_second(1_700_000_000).unwrap(),
-        controller_class: "default".to_owned(),
+        controller_class: ControllerClass::default(),
     }
 }
 

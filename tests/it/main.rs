@@ -33,6 +33,10 @@ mod cloud_bench;
 #[path = "../clouds.rs"]
 mod clouds;
 #[cfg(test)]
+mod compatibility;
+#[cfg(test)]
+mod crd_fields;
+#[cfg(test)]
 mod esc_server;
 mod generated;
 #[cfg(all(test, feature = "provider-azurekv", feature = "provider-gcpsm"))]

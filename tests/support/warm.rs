@@ -9,10 +9,13 @@ use async_trait::async_trait;
 use futures::FutureExt as _;
 use latchkey::admission::{Path, Reply, View, Webhook};
 use latchkey::cluster::authorize::{AccessReviews, StoreAccess, StoreAuthorizer};
+use latchkey::cluster::existence::{Existence, Named};
 use latchkey::cluster::request::Error;
+use latchkey::model::controller_class::ControllerClass;
 use latchkey::model::pod_injection::KeyRing;
-use latchkey::model::secret_store::StoreId;
+use latchkey::model::secret_store::{Store, StoreId};
 use latchkey::model::store_use::StoreFacts;
+use latchkey::providers::Registry;
 use latchkey::secret::SecretBytes;
 use latchkey::telemetry::metrics::Metrics;
 use tokio::runtime::Runtime;
@@ -29,6 +32,10 @@ impl View for Everything {
 
     fn store(&self, _: &StoreId) -> Option<StoreFacts> {
         Some(StoreFacts::default())
+    }
+
+    fn whole_store(&self, _: &StoreId) -> Option<Arc<Store>> {
+        None
     }
 
     fn namespace_labels(&self, _: &str) -> Option<BTreeMap<String, String>> {
@@ -51,6 +58,14 @@ impl AccessReviews for CountingApiServer {
     }
 }
 
+#[async_trait]
+impl Existence for CountingApiServer {
+    async fn exists(&self, _: &Named) -> Option<bool> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        Some(true)
+    }
+}
+
 /// The webhook as it runs, down to the requests it would make.
 pub(crate) struct Warm {
     webhook: Webhook,
@@ -66,8 +81,11 @@ impl Warm {
         let webhook = Webhook {
             keys: Arc::new(KeyRing::new(&SecretBytes::from("example key"), None)),
             view: Arc::new(Everything),
+            existence: api_server.clone(),
             authorizer: Arc::new(StoreAuthorizer::new(api_server)),
-            controller_class: "default".to_owned(),
+            registry: Arc::new(Registry::default()),
+            memory: Err("not served here".to_owned()),
+            controller_class: ControllerClass::default(),
             own_namespace: "latchkey-system".to_owned(),
             metrics: Metrics::new(),
         };

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use latchkey::generators::{Context, Error, generate};
+use latchkey::model::controller_class::ControllerClass;
 use latchkey::providers::{Options, Registry};
 use serde_json::{Value, json};
 
@@ -18,7 +19,7 @@ async fn context() -> (Context, String) {
         secrets: Credentials::with("team/login", "v", ROOT),
         registry: Arc::new(Registry::new(&Options::default()).expect("a registry must be made")),
         now: Timestamp::UNIX_EPOCH,
-        controller_class: "default".to_owned(),
+        controller_class: ControllerClass::default(),
     };
     (context, server.url.clone())
 }

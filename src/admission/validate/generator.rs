@@ -21,7 +21,7 @@ pub(super) fn find(webhook: &Webhook, object: &Object) -> Option<Findings> {
         Ok(generator) => {
             let class = generator.class().filter(|class| !class.is_empty());
             return class
-                .is_none_or(|class| class == webhook.controller_class)
+                .is_none_or(|class| class == webhook.controller_class.name())
                 .then(Findings::default);
         }
         Err(error) if error.is_unserved => Complaint::unserved("spec", error.message),

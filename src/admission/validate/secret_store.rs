@@ -8,7 +8,7 @@ use crate::api::meta::StoreKind;
 use crate::api::v1::SecretStoreSpec;
 use crate::cluster::existence::Kind;
 use crate::model::complaint::Complaint;
-use crate::model::secret_store::{Store, StoreId, check, is_of_class, named_secrets};
+use crate::model::secret_store::{Store, StoreId, check, named_secrets};
 use crate::model::store_use::KeyScope;
 use crate::providers::ErrorKind;
 
@@ -23,7 +23,8 @@ pub(super) fn find(
         Ok(spec) => spec,
         Err(unreadable) => return Some(unreadable),
     };
-    if !is_of_class(&spec, &webhook.controller_class) {
+    let class = spec.controller.as_deref();
+    if !webhook.controller_class.serves(class) {
         return None;
     }
     let kind = if resource == "clustersecretstores" {

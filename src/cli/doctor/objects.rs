@@ -12,13 +12,12 @@ use super::check::Check;
 use crate::api::meta::Condition;
 use crate::api::v1::{ClusterSecretStore, ExternalSecret, SecretStore};
 use crate::api::well_known::{CONDITION_READY, INJECTED_LABEL};
+use crate::cli::listing::{PAGE, all};
 use crate::cluster::injection_key;
 use crate::cluster::request::{Error, bounded};
 use crate::controllers::repair::plan::{Surroundings, asks, judge};
 use crate::model::pod_injection::{self, KeyRing};
 
-/// Objects asked for at once.
-const PAGE: u32 = 500;
 /// Troubles of one kind that get a line of their own.
 const SHOWN: usize = 20;
 
@@ -115,22 +114,6 @@ fn summary(
         checks.push(Check::warn(check, format!("and {more} more"), ""));
     }
     checks
-}
-
-async fn all<K>(api: &Api<K>, mut page: ListParams) -> Result<Vec<K>, Error>
-where
-    K: Clone + Debug + DeserializeOwned,
-{
-    page = page.limit(PAGE);
-    let mut found = Vec::new();
-    loop {
-        let list = bounded(api.list(&page)).await?;
-        found.extend(list.items);
-        match list.metadata.continue_.filter(|token| !token.is_empty()) {
-            Some(token) => page = page.continue_token(&token),
-            None => return Ok(found),
-        }
-    }
 }
 
 fn full_name(object: &impl kube::ResourceExt) -> String {

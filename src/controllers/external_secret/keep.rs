@@ -71,7 +71,11 @@ pub(super) async fn keep(
 }
 
 /// Takes away the values that somebody else keeps in a Secret that is shared.
-fn leave_foreign(data: &mut SecretMap, creation: CreationPolicy, ours: &BTreeSet<String>) {
+pub(super) fn leave_foreign(
+    data: &mut SecretMap,
+    creation: CreationPolicy,
+    ours: &BTreeSet<String>,
+) {
     if !matches!(
         creation,
         CreationPolicy::Merge | CreationPolicy::CreateOrMerge

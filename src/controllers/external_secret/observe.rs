@@ -14,7 +14,7 @@ use crate::cluster::secret_object::Version;
 use crate::controllers::Context;
 use crate::controllers::caches::{CachedStore, Caches};
 use crate::model::complaint::Complaint;
-use crate::model::secret_store::{Store, StoreId, admits_namespace, is_of_class};
+use crate::model::secret_store::{Store, StoreId, admits_namespace};
 use crate::model::{external_secret, hash};
 
 /// An ExternalSecret and all that the caches know around it.
@@ -133,6 +133,13 @@ impl Sources {
         &self.stores
     }
 
+    /// Whether a controller that serves its own class alone leaves the object to another one: it names a
+    /// store of that one's, or none at all.
+    pub(in crate::controllers) fn are_of_another(&self) -> bool {
+        let foreign = |(_, state): &(_, StoreState)| *state == StoreState::Foreign;
+        self.states.is_empty() || self.states.iter().any(foreign)
+    }
+
     /// Why nothing can be fetched, if so.
     pub(in crate::controllers) fn trouble(&self) -> Option<String> {
         self.states
@@ -165,7 +172,8 @@ pub(in crate::controllers) fn store_state(
         Some(Err(why)) => return StoreState::Unreadable(why),
         Some(Ok(cached)) => cached,
     };
-    if !is_of_class(&cached.spec, &context.options.controller_class) {
+    let class = &context.options.controller_class;
+    if !class.serves(cached.spec.controller.as_deref()) {
         return StoreState::Foreign;
     }
     let id = &cached.store.id;
