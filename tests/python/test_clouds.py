@@ -155,5 +155,5 @@ def test_google_refuses_a_token_of_nobody(trusted):
     credentials = of_key(trusted["key"])
     credentials.refresh(Request())
     credentials.token = credentials.token[:-4] + "AAAA"
-    with pytest.raises(exceptions.Unauthorized):
+    with pytest.raises((exceptions.Unauthorized, RefreshError)):
         manager(trusted, credentials).get_secret(name="projects/main/secrets/s1")
