@@ -3,10 +3,16 @@
 //! A generator makes new values each time it is asked; whoever asks decides when, and keeps what was
 //! made. It reads credentials in the namespace of whoever asks only, also when it is cluster-wide.
 
+#[cfg(feature = "provider-aws")]
+mod aws;
+#[cfg(feature = "provider-aws")]
+mod ecr_authorization_token;
 mod fake;
 mod mfa;
 mod password;
 mod ssh_key;
+#[cfg(feature = "provider-aws")]
+mod sts_session_token;
 mod uuid;
 
 use std::sync::Arc;
@@ -20,6 +26,7 @@ use serde_json::Value;
 use crate::api::generators as api;
 use crate::api::meta::SecretKeySelector;
 use crate::cluster::secrets::SecretReader;
+use crate::providers;
 use crate::secret::{SecretBytes, SecretMap};
 
 /// Kind of a generator that every namespace may use.
@@ -36,6 +43,8 @@ pub struct Context {
     pub now: Timestamp,
     /// Generators of another class are left alone.
     pub controller_class: String,
+    /// How services are reached.
+    pub options: providers::Options,
 }
 
 /// Why there are no values.
@@ -87,10 +96,14 @@ pub trait Generator: Send + Sync {
 /// When the spec cannot be read, or the kind is not served.
 pub fn parse(kind: &str, spec: Value) -> Result<Box<dyn Generator>, Error> {
     Ok(match kind {
+        #[cfg(feature = "provider-aws")]
+        "ECRAuthorizationToken" => Box::new(read::<api::EcrAuthorizationTokenSpec>(kind, spec)?),
         "Fake" => Box::new(read::<api::FakeSpec>(kind, spec)?),
         "MFA" => Box::new(read::<api::MfaSpec>(kind, spec)?),
         "Password" => Box::new(read::<api::PasswordSpec>(kind, spec)?),
         "SSHKey" => Box::new(read::<api::SshKeySpec>(kind, spec)?),
+        #[cfg(feature = "provider-aws")]
+        "STSSessionToken" => Box::new(read::<api::StsSessionTokenSpec>(kind, spec)?),
         "UUID" => Box::new(read::<api::UuidSpec>(kind, spec)?),
         CLUSTER_GENERATOR => return open(spec),
         _ => {

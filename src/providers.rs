@@ -3,6 +3,8 @@
 //! A [`Provider`] is made once for the process and holds what is shared: connections, open sessions,
 //! budgets. A [`SecretsClient`] is made from it for one refresh of one object and is cheap.
 
+#[cfg(feature = "provider-aws")]
+pub(crate) mod aws;
 #[cfg(feature = "remote")]
 #[allow(
     dead_code,
@@ -46,7 +48,7 @@ use crate::model::value;
 use crate::secret::{SecretBytes, SecretMap};
 
 pub use error::{Error, ErrorKind};
-pub use registry::{Clock, Options, Registry};
+pub use registry::{AwsEndpoints, Clock, Options, Registry};
 
 /// What a provider can do, as stores report it in `status.capabilities`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -31,6 +31,14 @@ impl SecretReader for Credentials {
         Ok(None)
     }
 
+    async fn service_account_annotations(
+        &self,
+        _: &str,
+        _: &str,
+    ) -> Result<Option<BTreeMap<String, String>>, secrets::Error> {
+        Ok(None)
+    }
+
     async fn service_account_token(
         &self,
         _: &str,
@@ -55,6 +63,7 @@ async fn made(
         secrets: Arc::new(Credentials(seed)),
         now: Timestamp::UNIX_EPOCH,
         controller_class: "default".to_owned(),
+        options: providers::Options::default(),
     };
     let values = generate(kind, spec, &context).await?;
     let text = |value: &SecretBytes| value.expose_str().unwrap().to_owned();

@@ -20,6 +20,49 @@ pub struct Options {
     pub http: http::Options,
     /// Tells the time.
     pub clock: Clock,
+    /// Where the services of AWS are.
+    pub aws: AwsEndpoints,
+}
+
+/// Addresses of AWS services in place of the public ones, by ESO's variables.
+#[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args)]
+#[group(skip)]
+pub struct AwsEndpoints {
+    /// Address of AWS Secrets Manager in place of the public one
+    #[arg(
+        long = "aws-secretsmanager-endpoint",
+        env = "AWS_SECRETSMANAGER_ENDPOINT",
+        value_name = "URL"
+    )]
+    pub secrets_manager: Option<String>,
+    /// Address of AWS Systems Manager in place of the public one
+    #[arg(
+        long = "aws-ssm-endpoint",
+        env = "AWS_SSM_ENDPOINT",
+        value_name = "URL"
+    )]
+    pub ssm: Option<String>,
+    /// Address of AWS STS in place of the public one
+    #[arg(
+        long = "aws-sts-endpoint",
+        env = "AWS_STS_ENDPOINT",
+        value_name = "URL"
+    )]
+    pub sts: Option<String>,
+    /// Address of Amazon ECR in place of the public one
+    #[arg(
+        long = "aws-ecr-endpoint",
+        env = "AWS_ECR_ENDPOINT",
+        value_name = "URL"
+    )]
+    pub ecr: Option<String>,
+    /// Address of Amazon ECR Public in place of the public one
+    #[arg(
+        long = "aws-ecr-public-endpoint",
+        env = "AWS_ECR_PUBLIC_ENDPOINT",
+        value_name = "URL"
+    )]
+    pub ecr_public: Option<String>,
 }
 
 impl Default for Options {
@@ -28,6 +71,7 @@ impl Default for Options {
             esc_url: "https://api.pulumi.com/api/esc".to_owned(),
             http: http::Options::default(),
             clock: Arc::new(SystemTime::now),
+            aws: AwsEndpoints::default(),
         }
     }
 }
@@ -36,6 +80,7 @@ impl Default for Options {
 #[derive(Default)]
 pub struct Registry {
     providers: BTreeMap<&'static str, Arc<dyn Provider>>,
+    options: Options,
 }
 
 impl Registry {
@@ -44,7 +89,12 @@ impl Registry {
     /// # Errors
     /// When TLS cannot be set up or an address in `options` cannot be read.
     pub fn new(options: &Options) -> Result<Self, Error> {
-        let mut registry = Self::default();
+        let mut registry = Self {
+            options: options.clone(),
+            ..Self::default()
+        };
+        #[cfg(feature = "provider-aws")]
+        registry.register(Arc::new(super::aws::Aws::new(options)));
         #[cfg(feature = "provider-fake")]
         registry.register(Arc::new(super::fake::Fake));
         #[cfg(feature = "provider-kubernetes")]
@@ -55,8 +105,13 @@ impl Registry {
         registry.register(Arc::new(super::pulumi::Pulumi::new(options)?));
         #[cfg(feature = "provider-vault")]
         registry.register(Arc::new(super::vault::Vault::new(options)));
-        let _ = options;
         Ok(registry)
+    }
+
+    /// What the providers were made with.
+    #[must_use]
+    pub fn options(&self) -> &Options {
+        &self.options
     }
 
     /// Drops from memory what providers kept long enough; to be called every few seconds.

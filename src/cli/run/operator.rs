@@ -47,6 +47,8 @@ pub(super) struct Args {
     #[arg(long, value_enum, default_value_t = Restart::Template, value_name = "WAY")]
     restart: Restart,
     #[command(flatten)]
+    aws: providers::AwsEndpoints,
+    #[command(flatten)]
     lease: lease::Args,
 }
 
@@ -100,10 +102,12 @@ pub(super) fn add(process: &mut Bound, args: Args, shared: &Shared) -> anyhow::R
         on_revoke,
         revoke_grace,
         restart,
+        aws,
         lease,
     } = args;
     let registry = Registry::new(&providers::Options {
         esc_url,
+        aws,
         ..providers::Options::default()
     })?;
     let context = Arc::new(controllers::Context::new(

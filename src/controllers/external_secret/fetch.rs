@@ -135,6 +135,7 @@ async fn generate(
         secrets: Arc::clone(&context.reader),
         now: context.now(),
         controller_class: context.options.controller_class.clone(),
+        options: context.registry.options().clone(),
     };
     let made = generators::generate(kind, found.spec, &asked).await;
     made.map_err(|error| EntryError {
