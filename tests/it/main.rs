@@ -18,6 +18,8 @@ mod architecture;
 #[cfg(test)]
 mod esc_server;
 mod generated;
+#[cfg(all(test, feature = "provider-aws"))]
+mod provider_aws;
 #[cfg(test)]
 mod provider_contract;
 #[cfg(test)]

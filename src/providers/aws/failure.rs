@@ -117,10 +117,10 @@ impl Answer<'_> {
     fn refusal(&self, action: &str) -> Failure {
         let is_stale = STALE.contains(&self.code);
         let (kind, advice) = self.class(is_stale);
-        let said = if self.code.is_empty() {
-            format!("HTTP {}", self.status)
-        } else {
-            self.code.to_owned()
+        let said = match (self.code, self.status) {
+            ("", 200..=299) => "the answer cannot be read".to_owned(),
+            ("", status) => format!("HTTP {status}"),
+            (code, _) => code.to_owned(),
         };
         // A refused signature is explained with the token, a refused member with its content.
         let is_telling = is_stale || self.code.starts_with("Validation");

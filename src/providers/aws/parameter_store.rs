@@ -46,21 +46,9 @@ impl Kind for ParameterStore {
             call.set_names(Some(names.clone())).send()
         };
         let answer = self.access.call(&action, send).await?;
-        let mut found = BTreeMap::new();
-        for parameter in answer.parameters.unwrap_or_default() {
-            let selector = parameter.selector.unwrap_or_default();
-            let full = [parameter.name, parameter.arn].map(|name| {
-                let name = name.unwrap_or_default();
-                // Some servers repeat the selector in the name.
-                let name = name.strip_suffix(selector.as_str()).unwrap_or(&name);
-                format!("{name}{selector}")
-            });
-            let asked = names.iter().find(|name| full.contains(name));
-            if let (Some(name), Some(value)) = (asked, parameter.value) {
-                found.insert(name.clone(), value.into());
-            }
-        }
-        Ok(found)
+        let parameters = answer.parameters.unwrap_or_default().into_iter();
+        let found = parameters.filter_map(|parameter| parameter.name.zip(parameter.value));
+        Ok(found.map(|(name, value)| (name, value.into())).collect())
     }
 }
 
@@ -115,6 +103,10 @@ impl ParameterStore {
             version => format!("{name}:{version}"),
         };
         let what = What::Value(name.to_owned(), version.to_owned());
+        // Answers do not tell apart versions of one name that were asked for together.
+        if selected.contains(':') {
+            return self.access.fetched(what, self.one(&selected)).await;
+        }
         let fetch = self.access.shared(self, &selected);
         self.access.fetched(what, fetch).await
     }
