@@ -3,6 +3,7 @@
 pub mod authorize;
 pub mod events;
 pub mod generator_object;
+pub mod generator_state;
 pub mod injection_key;
 pub mod reference;
 pub mod remote;

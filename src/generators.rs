@@ -5,17 +5,26 @@
 
 #[cfg(feature = "provider-aws")]
 mod aws;
+mod call;
+mod cloudsmith;
 #[cfg(feature = "provider-aws")]
 mod ecr_authorization_token;
 mod fake;
+mod github;
+mod gitlab;
+mod grafana;
 mod mfa;
 mod password;
+mod quay;
 mod ssh_key;
 #[cfg(feature = "provider-aws")]
 mod sts_session_token;
 mod uuid;
+#[cfg(feature = "provider-vault")]
+mod vault;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -26,7 +35,10 @@ use serde_json::Value;
 use crate::api::generators as api;
 use crate::api::meta::SecretKeySelector;
 use crate::cluster::secrets::SecretReader;
-use crate::providers;
+use crate::http;
+use crate::providers::Registry;
+#[cfg(any(feature = "provider-aws", feature = "provider-vault"))]
+use crate::providers::{self, ErrorKind};
 use crate::secret::{SecretBytes, SecretMap};
 
 /// Kind of a generator that every namespace may use.
@@ -39,12 +51,14 @@ pub struct Context {
     pub namespace: String,
     /// Reads credentials.
     pub secrets: Arc<dyn SecretReader>,
+    /// Calls servers.
+    pub http: http::Client,
+    /// Sessions with the servers of stores.
+    pub registry: Arc<Registry>,
     /// The present.
     pub now: Timestamp,
     /// Generators of another class are left alone.
     pub controller_class: String,
-    /// How services are reached.
-    pub options: providers::Options,
 }
 
 /// Why there are no values.
@@ -55,6 +69,8 @@ pub struct Error {
     pub message: String,
     /// Whether only a change of an object can help.
     pub lasting: bool,
+    /// How long a server asked to wait, if it did.
+    pub retry_after: Option<Duration>,
 }
 
 impl Error {
@@ -63,6 +79,7 @@ impl Error {
         Self {
             message: message.into(),
             lasting: true,
+            retry_after: None,
         }
     }
 
@@ -71,6 +88,19 @@ impl Error {
         Self {
             message: message.into(),
             lasting: false,
+            retry_after: None,
+        }
+    }
+}
+
+#[cfg(any(feature = "provider-aws", feature = "provider-vault"))]
+impl From<providers::Error> for Error {
+    fn from(error: providers::Error) -> Self {
+        let lasting = matches!(error.kind, ErrorKind::Invalid | ErrorKind::Unsupported);
+        Self {
+            message: error.to_string(),
+            lasting,
+            retry_after: error.retry_after,
         }
     }
 }
@@ -88,6 +118,35 @@ pub trait Generator: Send + Sync {
     fn class(&self) -> Option<&str> {
         None
     }
+
+    /// The generator as one whose values must be taken back, if it is one.
+    fn stateful(&self) -> Option<&dyn Stateful> {
+        None
+    }
+}
+
+/// A generator that makes something elsewhere, which stays until it is taken back.
+#[async_trait]
+pub trait Stateful: Send + Sync {
+    /// New values, and what must be known to take them back.
+    ///
+    /// # Errors
+    /// As [`Generator::generate`]; nothing was made then as far as is known.
+    async fn make(&self, context: &Context) -> Result<Made, Error>;
+
+    /// Takes back what was made. What is gone already is success.
+    ///
+    /// # Errors
+    /// When the server refuses or cannot be reached, or `state` is not what [`Self::make`] gave.
+    async fn take_back(&self, context: &Context, state: &Value) -> Result<(), Error>;
+}
+
+/// What a generator made.
+pub struct Made {
+    /// Values by key.
+    pub values: SecretMap,
+    /// What must be known to take them back; null where nothing is. Holds no secret.
+    pub state: Value,
 }
 
 /// The generator that a `kind` and its `spec` describe; a cluster-wide one is opened.
@@ -96,16 +155,26 @@ pub trait Generator: Send + Sync {
 /// When the spec cannot be read, or the kind is not served.
 pub fn parse(kind: &str, spec: Value) -> Result<Box<dyn Generator>, Error> {
     Ok(match kind {
+        "CloudsmithAccessToken" => Box::new(read::<api::CloudsmithAccessTokenSpec>(kind, spec)?),
         #[cfg(feature = "provider-aws")]
         "ECRAuthorizationToken" => Box::new(read::<api::EcrAuthorizationTokenSpec>(kind, spec)?),
         "Fake" => Box::new(read::<api::FakeSpec>(kind, spec)?),
+        "GithubAccessToken" => Box::new(read::<api::GithubAccessTokenSpec>(kind, spec)?),
+        "GitlabDeployToken" => Box::new(read::<api::GitlabDeployTokenSpec>(kind, spec)?),
+        "Grafana" => Box::new(read::<api::GrafanaSpec>(kind, spec)?),
         "MFA" => Box::new(read::<api::MfaSpec>(kind, spec)?),
         "Password" => Box::new(read::<api::PasswordSpec>(kind, spec)?),
+        "QuayAccessToken" => Box::new(read::<api::QuayAccessTokenSpec>(kind, spec)?),
         "SSHKey" => Box::new(read::<api::SshKeySpec>(kind, spec)?),
         #[cfg(feature = "provider-aws")]
         "STSSessionToken" => Box::new(read::<api::StsSessionTokenSpec>(kind, spec)?),
         "UUID" => Box::new(read::<api::UuidSpec>(kind, spec)?),
-        CLUSTER_GENERATOR => return open(spec),
+        #[cfg(feature = "provider-vault")]
+        "VaultDynamicSecret" => Box::new(read::<api::VaultDynamicSecretSpec>(kind, spec)?),
+        CLUSTER_GENERATOR => {
+            let (kind, spec) = open(spec)?;
+            return parse(&kind, spec);
+        }
         _ => {
             return Err(Error::invalid(format!(
                 "generators of kind {kind} are not served by this build of latchkey"
@@ -114,11 +183,23 @@ pub fn parse(kind: &str, spec: Value) -> Result<Box<dyn Generator>, Error> {
     })
 }
 
+/// Kind and spec of the generator that is meant: a cluster-wide one holds another.
+///
+/// # Errors
+/// When a ClusterGenerator does not hold exactly one generator of its kind.
+pub fn resolve(kind: &str, spec: Value) -> Result<(String, Value), Error> {
+    if kind == CLUSTER_GENERATOR {
+        open(spec)
+    } else {
+        Ok((kind.to_owned(), spec))
+    }
+}
+
 /// Makes new values.
 ///
 /// # Errors
 /// As [`parse`] and [`Generator::generate`]; also when the generator is of another class.
-pub async fn generate(kind: &str, spec: Value, context: &Context) -> Result<SecretMap, Error> {
+pub async fn generate(kind: &str, spec: Value, context: &Context) -> Result<Made, Error> {
     let generator = parse(kind, spec)?;
     let class = generator.class().filter(|class| !class.is_empty());
     if let Some(class) = class.filter(|class| *class != context.controller_class) {
@@ -126,7 +207,36 @@ pub async fn generate(kind: &str, spec: Value, context: &Context) -> Result<Secr
             "the generator is served by controller class {class:?}"
         )));
     }
-    generator.generate(context).await
+    match generator.stateful() {
+        Some(stateful) => stateful.make(context).await,
+        None => Ok(Made {
+            values: generator.generate(context).await?,
+            state: Value::Null,
+        }),
+    }
+}
+
+/// Takes back what a generator made.
+///
+/// # Errors
+/// As [`parse`] and [`Stateful::take_back`].
+pub async fn take_back(
+    kind: &str,
+    spec: Value,
+    state: &Value,
+    context: &Context,
+) -> Result<(), Error> {
+    match parse(kind, spec)?.stateful() {
+        Some(stateful) => stateful.take_back(context, state).await,
+        None => Ok(()),
+    }
+}
+
+/// For a generator whose values must not be made without a record of them.
+fn needs_state() -> Error {
+    Error::invalid(
+        "what this generator makes must be taken back one day, which is not recorded here",
+    )
 }
 
 #[derive(Deserialize)]
@@ -135,7 +245,7 @@ struct ClusterGenerator {
     generator: serde_json::Map<String, Value>,
 }
 
-fn open(spec: Value) -> Result<Box<dyn Generator>, Error> {
+fn open(spec: Value) -> Result<(String, Value), Error> {
     let spec: ClusterGenerator = read(CLUSTER_GENERATOR, spec)?;
     if spec.kind == CLUSTER_GENERATOR {
         return Err(Error::invalid(
@@ -154,7 +264,7 @@ fn open(spec: Value) -> Result<Box<dyn Generator>, Error> {
             spec.kind
         )));
     }
-    parse(&spec.kind, inner)
+    Ok((spec.kind, inner))
 }
 
 fn read<T: DeserializeOwned>(kind: &str, spec: Value) -> Result<T, Error> {

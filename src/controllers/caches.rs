@@ -117,6 +117,12 @@ impl Caches {
             .unwrap_or_default()
     }
 
+    /// Whether a Namespace is being deleted.
+    pub(crate) fn is_terminating(&self, namespace: &str) -> bool {
+        let cached = self.namespaces.get(&ObjectRef::new(namespace));
+        cached.is_some_and(|namespace| namespace.metadata.deletion_timestamp.is_some())
+    }
+
     /// Metadata of a Secret that latchkey wrote.
     pub(crate) fn secret(
         &self,

@@ -7,8 +7,8 @@ use super::{Context, Error};
 use crate::api::meta::StoreKind;
 use crate::api::v1::{AwsAuth, SecretStoreProvider};
 use crate::model::secret_store::{Store, StoreId};
+use crate::providers::ClientContext;
 use crate::providers::aws::{Session, session_for};
-use crate::providers::{self, ClientContext, ErrorKind};
 
 /// A session as `auth` and `role` say, with credentials of the namespace that asks.
 pub(super) async fn session(
@@ -39,16 +39,8 @@ pub(super) async fn session(
         not_before: UNIX_EPOCH,
     };
     let role = role.filter(|role| !role.is_empty());
-    let session = session_for(&asked, &context.options, auth, region, role).await;
-    session.map_err(|error| failed(&error))
-}
-
-/// The failure of a call to AWS as that of a generator.
-pub(super) fn failed(error: &providers::Error) -> Error {
-    match error.kind {
-        ErrorKind::Invalid | ErrorKind::Unsupported => Error::invalid(error.to_string()),
-        _ => Error::unavailable(error.to_string()),
-    }
+    let session = session_for(&asked, context.registry.options(), auth, region, role).await;
+    session.map_err(Error::from)
 }
 
 /// Seconds since 1970.

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::aws::{failed, session};
+use super::aws::session;
 use super::{Context, Error, Generator};
 use crate::api::generators::EcrAuthorizationTokenSpec;
 use crate::providers::aws::{Failure, Session};
@@ -34,10 +34,10 @@ impl Generator for EcrAuthorizationTokenSpec {
 
 async fn private(context: &Context, session: &Session) -> Result<SecretMap, Error> {
     let mut config = aws_sdk_ecr::config::Builder::from(&session.config);
-    config.set_endpoint_url(context.options.aws.ecr.clone());
+    config.set_endpoint_url(context.registry.options().aws.ecr.clone());
     let client = aws_sdk_ecr::Client::from_conf(config.build());
     let answer = client.get_authorization_token().send().await;
-    let answer = answer.map_err(|error| failed(&Failure::of(ACTION, &error).error))?;
+    let answer = answer.map_err(|error| Failure::of(ACTION, &error).error)?;
     let granted = answer.authorization_data.unwrap_or_default();
     let granted = granted.into_iter().next().ok_or_else(incomplete)?;
     let token = granted.authorization_token.map(SecretBytes::from);
@@ -51,10 +51,10 @@ async fn private(context: &Context, session: &Session) -> Result<SecretMap, Erro
 async fn public(context: &Context, session: &Session) -> Result<SecretMap, Error> {
     let mut config = aws_sdk_ecrpublic::config::Builder::from(&session.config);
     config.set_region(Some(aws_sdk_ecrpublic::config::Region::new(PUBLIC_REGION)));
-    config.set_endpoint_url(context.options.aws.ecr_public.clone());
+    config.set_endpoint_url(context.registry.options().aws.ecr_public.clone());
     let client = aws_sdk_ecrpublic::Client::from_conf(config.build());
     let answer = client.get_authorization_token().send().await;
-    let answer = answer.map_err(|error| failed(&Failure::of(ACTION, &error).error))?;
+    let answer = answer.map_err(|error| Failure::of(ACTION, &error).error)?;
     let granted = answer.authorization_data.ok_or_else(incomplete)?;
     let token = granted.authorization_token.map(SecretBytes::from);
     let end = granted.expires_at.map(|end| end.secs());

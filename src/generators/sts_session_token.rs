@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use async_trait::async_trait;
 use aws_sdk_sts::types::Credentials;
 
-use super::aws::{failed, seconds, session};
+use super::aws::{seconds, session};
 use super::{Context, Error, Generator};
 use crate::api::generators::{StsRequestParameters, StsSessionTokenSpec};
 use crate::providers::aws::{Failure, SESSION_NAME, Session};
@@ -21,7 +21,7 @@ impl Generator for StsSessionTokenSpec {
         let session = session(context, "STSSessionToken", auth, &self.region, None).await?;
         let wanted = self.request_parameters.clone().unwrap_or_default();
         let mut config = aws_sdk_sts::config::Builder::from(&session.config);
-        config.set_endpoint_url(context.options.aws.sts.clone());
+        config.set_endpoint_url(context.registry.options().aws.sts.clone());
         let client = aws_sdk_sts::Client::from_conf(config.build());
         match self.role.as_deref().filter(|role| !role.is_empty()) {
             Some(role) => of_role(&client, role, wanted).await,
@@ -42,7 +42,7 @@ async fn of_role(
     let call = call.set_serial_number(wanted.serial_number);
     let answer = call.set_token_code(wanted.token_code).send().await;
     let action = format!("assume role {role:?}");
-    let answer = answer.map_err(|error| failed(&Failure::of(&action, &error).error))?;
+    let answer = answer.map_err(|error| Failure::of(&action, &error).error)?;
     granted(answer.credentials)
 }
 
@@ -55,7 +55,7 @@ async fn of_key(
     let call = call.set_serial_number(wanted.serial_number);
     let answer = call.set_token_code(wanted.token_code).send().await;
     let action = "get a session token";
-    let answer = answer.map_err(|error| failed(&Failure::of(action, &error).error))?;
+    let answer = answer.map_err(|error| Failure::of(action, &error).error)?;
     granted(answer.credentials)
 }
 

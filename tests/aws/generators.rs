@@ -1,10 +1,12 @@
 //! The generators of AWS.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use latchkey::generators::{Context, Error, generate};
-use latchkey::providers::Options;
+use latchkey::http;
+use latchkey::providers::{Options, Registry};
 use serde_json::{Value, json};
 
 use crate::provider_double::{Credentials, text};
@@ -19,15 +21,17 @@ async fn made(
 ) -> Result<BTreeMap<String, String>, Error> {
     let credentials = Credentials::with("team/login", "id", &login.id);
     credentials.add("team/login", "key", &login.secret);
+    let options = Options {
+        aws: at(&format!("http://{address}")),
+        ..Options::default()
+    };
     let context = Context {
         namespace: "team".to_owned(),
         secrets: credentials,
         now: Timestamp::UNIX_EPOCH,
         controller_class: "default".to_owned(),
-        options: Options {
-            aws: at(&format!("http://{address}")),
-            ..Options::default()
-        },
+        http: http::Client::new(&http::Options::default()).expect("there must be TLS"),
+        registry: Arc::new(Registry::new(&options).expect("there must be TLS")),
     };
     let selector = |key: &str| json!({"name": "login", "key": key});
     let mut spec = json!({"region": REGION, "auth": {"secretRef": {
@@ -35,8 +39,8 @@ async fn made(
     for (name, value) in more.as_object().expect("must be an object") {
         spec[name] = value.clone();
     }
-    let values = generate(kind, spec, &context).await?;
-    let values = values.iter();
+    let made = generate(kind, spec, &context).await?;
+    let values = made.values.iter();
     Ok(values
         .map(|(key, value)| (key.to_owned(), text(value).to_owned()))
         .collect())

@@ -9,6 +9,7 @@ mod chart;
 mod control_plane;
 mod external_secret;
 mod faults;
+mod generated;
 mod injection;
 mod kinds;
 mod node;

@@ -18,6 +18,8 @@ mod architecture;
 #[cfg(test)]
 mod esc_server;
 mod generated;
+#[cfg(test)]
+mod generators;
 #[cfg(all(test, feature = "provider-aws"))]
 mod provider_aws;
 #[cfg(test)]
@@ -30,6 +32,8 @@ mod provider_fake;
 mod provider_kubernetes;
 #[cfg(all(test, feature = "provider-pulumi"))]
 mod provider_pulumi;
+#[cfg(all(test, feature = "provider-pulumi"))]
+mod provider_pulumi_push;
 #[cfg(all(test, feature = "provider-vault", feature = "provider-openbao"))]
 mod provider_vault;
 mod template_cli;

@@ -9,6 +9,7 @@ use super::Shared;
 use crate::cluster::secrets::KubeSecretReader;
 use crate::controllers::pod_injection::{self, RestartBy, Revoked};
 use crate::controllers::{self, Options};
+use crate::http;
 use crate::model::duration;
 use crate::providers::{self, Registry};
 use crate::runtime::lease::{self, Candidate};
@@ -33,6 +34,9 @@ pub(super) struct Args {
     /// Lets ExternalSecrets take over Secrets that nobody owns, as ESO does, without being asked
     #[arg(long)]
     adopt_unowned_secrets: bool,
+    /// How long replaced values of a generator that takes them back stay valid
+    #[arg(long, default_value = "2m", value_parser = duration::parse, value_name = "DURATION")]
+    generator_gc_grace_period: SignedDuration,
     /// How long a Secret made for pods stays after the last of them has gone
     #[arg(long, default_value = "1h", value_parser = duration::parse, value_name = "DURATION")]
     retain: SignedDuration,
@@ -98,6 +102,7 @@ pub(super) fn add(process: &mut Bound, args: Args, shared: &Shared) -> anyhow::R
         store_requeue_interval,
         concurrent,
         adopt_unowned_secrets,
+        generator_gc_grace_period,
         retain,
         on_revoke,
         revoke_grace,
@@ -121,6 +126,8 @@ pub(super) fn add(process: &mut Bound, args: Args, shared: &Shared) -> anyhow::R
             store_interval: store_requeue_interval.unsigned_abs(),
             concurrency: concurrent,
             adopt_unowned: adopt_unowned_secrets,
+            http: http::Client::new(&http::Options::default())?,
+            generator_grace: generator_gc_grace_period.unsigned_abs(),
             namespace: None,
         },
         Timestamp::now,

@@ -172,7 +172,7 @@ async fn pass(work: &Work, key: &Key) -> Result<Ended, Failure> {
     if let Some(trouble) = unknown.or_else(|| sources.trouble()) {
         return Err(Failure::told(trouble));
     }
-    let fetched = fetch(&work.context, &spec, sources.stores(), not_before).await;
+    let fetched = fetch(&work.context, &spec, sources.stores(), None, not_before).await;
     let fetched = fetched.map_err(|failure| Failure::Told {
         message: failure.message(),
         retry_after: failure.retry_after,
