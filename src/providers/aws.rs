@@ -13,6 +13,7 @@ mod document;
 mod failure;
 mod login;
 mod parameter_store;
+mod process;
 mod secrets_manager;
 mod settings;
 mod transport;
@@ -32,7 +33,7 @@ use crate::secret::SecretBytes;
 
 use access::Access;
 use batch::Batches;
-use login::Bases;
+use process::Bases;
 use transport::Transport;
 
 pub(crate) use access::{Session, session_for};

@@ -114,67 +114,37 @@ impl Aws {
     }
 }
 
-#[tokio::test]
-async fn each_fault_has_its_kind_and_its_wait() {
-    let seconds = |seconds| Some(Duration::from_secs(seconds));
-    let throttling = || refusal(400, "ThrottlingException", "Rate exceeded");
-    let html = |status| ResponseTemplate::new(status).set_body_raw("<html>", "text/html");
-    let marked =
-        "You can't perform this operation on the secret because it was marked for deletion.";
+/// Answers that say what is wrong, with what they mean.
+fn refusals() -> Vec<(ResponseTemplate, ErrorKind)> {
+    let marked = "You can't perform this operation because it was marked for deletion.";
     let leak = "Value 'hunter2' at 'secretId' failed to satisfy constraint";
     let xml = "<ErrorResponse><Error><Code>InvalidClientTokenId</Code></Error></ErrorResponse>";
-    let table = [
-        (
-            refusal(400, "AccessDeniedException", "User x may not"),
-            ErrorKind::Denied,
-            None,
-        ),
-        (
-            refusal(400, "UnrecognizedClientException", "hunter2"),
-            ErrorKind::Denied,
-            None,
-        ),
-        (
-            refusal(400, "DecryptionFailure", "no key"),
-            ErrorKind::Denied,
-            None,
-        ),
-        (
-            ResponseTemplate::new(403).set_body_raw(xml, "text/xml"),
-            ErrorKind::Denied,
-            None,
-        ),
-        (
-            refusal(400, "ResourceNotFoundException", "gone"),
-            ErrorKind::NotFound,
-            None,
-        ),
-        (
-            refusal(400, "InvalidRequestException", marked),
-            ErrorKind::NotFound,
-            None,
-        ),
-        (
-            refusal(400, "InvalidRequestException", "rotating"),
-            ErrorKind::Invalid,
-            None,
-        ),
-        (
-            refusal(400, "ValidationException", leak),
-            ErrorKind::Invalid,
-            None,
-        ),
-        (throttling(), ErrorKind::Throttled, seconds(10)),
-        (
-            throttling().insert_header("retry-after", "17"),
-            ErrorKind::Throttled,
-            seconds(17),
-        ),
-        (
-            ResponseTemplate::new(429),
-            ErrorKind::Throttled,
-            seconds(10),
-        ),
+    let forbidden = ResponseTemplate::new(403).set_body_raw(xml, "text/xml");
+    let coded = [
+        ("AccessDeniedException", "User x may not", ErrorKind::Denied),
+        ("UnrecognizedClientException", "hunter2", ErrorKind::Denied),
+        ("DecryptionFailure", "no key", ErrorKind::Denied),
+        ("ResourceNotFoundException", "gone", ErrorKind::NotFound),
+        ("InvalidRequestException", marked, ErrorKind::NotFound),
+        ("InvalidRequestException", "rotating", ErrorKind::Invalid),
+        ("ValidationException", leak, ErrorKind::Invalid),
+    ];
+    let coded = coded.map(|(code, words, kind)| (refusal(400, code, words), kind));
+    let forbidden = (forbidden, ErrorKind::Denied);
+    coded.into_iter().chain([forbidden]).collect()
+}
+
+#[tokio::test]
+async fn each_fault_has_its_kind_and_its_wait() {
+    let throttling = || refusal(400, "ThrottlingException", "Rate exceeded");
+    let html = |status| ResponseTemplate::new(status).set_body_raw("<html>", "text/html");
+    let cut = ResponseTemplate::new(200);
+    let cut = cut.set_body_raw("{\"SecretString\": \"hunt", "application/json");
+    let told = throttling().insert_header("retry-after", "17");
+    let faults = [
+        (throttling(), ErrorKind::Throttled, Some(10)),
+        (told, ErrorKind::Throttled, Some(17)),
+        (ResponseTemplate::new(429), ErrorKind::Throttled, Some(10)),
         (
             refusal(500, "InternalServiceError", ""),
             ErrorKind::Unavailable,
@@ -182,21 +152,19 @@ async fn each_fault_has_its_kind_and_its_wait() {
         ),
         (html(503), ErrorKind::Unavailable, None),
         (html(404), ErrorKind::Invalid, None),
-        (
-            ResponseTemplate::new(200)
-                .set_body_raw("{\"SecretString\": \"hunt", "application/json"),
-            ErrorKind::Unavailable,
-            None,
-        ),
+        (cut, ErrorKind::Unavailable, None),
     ];
-    for (answer, kind, wait) in table {
+    let refusals = refusals().into_iter();
+    let table = refusals.map(|(answer, kind)| (answer, kind, None));
+    for (answer, kind, wait) in table.chain(faults) {
         let shown = format!("{answer:?}");
         let aws = Aws::with(&json!({})).await;
         aws.serve(READ, answer).await;
         let error = aws.get(0, "app").await.unwrap_err();
+        let got = (error.kind, error.retry_after);
         assert_eq!(
-            (error.kind, error.retry_after),
-            (kind, wait),
+            got,
+            (kind, wait.map(Duration::from_secs)),
             "{shown} {error}"
         );
         assert!(error.to_string().contains("app"), "{error}");

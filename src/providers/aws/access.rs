@@ -12,7 +12,8 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use super::batch::Kind;
 use super::failure::Failure;
-use super::login::{self, Bases, Entry, Role};
+use super::login::{self, Entry, Role};
+use super::process::Bases;
 use super::transport::{Transport, retry_budget};
 use super::{Asked, ClientContext, Engine, Error, Fetched, Identity, What};
 use crate::api::v1::{AwsAuth, AwsProvider};

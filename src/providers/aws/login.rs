@@ -1,20 +1,15 @@
 //! From a store to AWS credentials: a first identity, then the roles that it assumes one by one.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
-use aws_config::default_provider::credentials::DefaultCredentialsChain;
 use aws_credential_types::Credentials;
-use aws_credential_types::provider::ProvideCredentials as _;
-use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_sts::types::Tag;
-use moka::future::Cache;
-use tokio::sync::Mutex;
 
 use super::access::Session;
 use super::failure::Failure;
+use super::process::Bases;
 use super::transport::{Transport, retry_budget};
 use super::{NAME, invalid, is_empty};
 use crate::api::meta::{SecretKeySelector, ServiceAccountSelector, StoreKind};
@@ -38,12 +33,6 @@ pub(crate) const SESSION_NAME: &str = "external-secrets-provider-aws";
 
 /// Validity of sessions in seconds: the longest that every role allows, also at the end of a chain.
 const SESSION_SECONDS: i32 = 3600;
-
-/// How long the identity of the process is taken from memory, at most.
-const BASE_LIFE: Duration = Duration::from_mins(5);
-
-/// Credentials of the process are not handed on this short before they expire.
-const BASE_MARGIN: Duration = Duration::from_mins(5);
 
 /// Who the first identity is, in ESO's order.
 enum First<'a> {
@@ -382,107 +371,4 @@ fn granted_credentials(
         Some(end),
         "role",
     ))
-}
-
-/// The identity of the process by region: environment, IRSA, pod identity, instance.
-pub(super) struct Bases {
-    clock: Clock,
-    slots: Cache<String, Arc<Mutex<Base>>>,
-}
-
-#[derive(Default)]
-struct Base {
-    chain: Option<DefaultCredentialsChain>,
-    held: Option<(Credentials, SystemTime)>,
-}
-
-impl Bases {
-    pub(super) fn new(clock: Clock) -> Self {
-        let slots = Cache::builder().max_capacity(100).build();
-        Self { clock, slots }
-    }
-
-    async fn credentials(&self, transport: &Transport, region: &str) -> Result<Credentials, Error> {
-        let slot = self.slot(region).await;
-        let mut slot = slot.lock().await;
-        let now = (self.clock)();
-        if let Some((credentials, until)) = &slot.held
-            && now < *until
-        {
-            return Ok(credentials.clone());
-        }
-        if slot.chain.is_none() {
-            let config = transport.provider_config(region)?;
-            let chain = DefaultCredentialsChain::builder().configure(config);
-            slot.chain = Some(chain.build().await);
-        }
-        let chain = slot.chain.as_ref();
-        let chain = chain.ok_or_else(|| invalid("the identity of the process is unknown"))?;
-        let found = chain.provide_credentials().await;
-        let found = found.map_err(|error| unidentified(&error))?;
-        let end = found.expiry().map(|end| end - BASE_MARGIN);
-        let until = now + BASE_LIFE;
-        slot.held = Some((found.clone(), end.map_or(until, |end| end.min(until))));
-        Ok(found)
-    }
-
-    async fn forget(&self, region: &str) {
-        self.slot(region).await.lock().await.held = None;
-    }
-
-    async fn slot(&self, region: &str) -> Arc<Mutex<Base>> {
-        let empty = async { Arc::new(Mutex::new(Base::default())) };
-        self.slots.get_with_by_ref(region, empty).await
-    }
-}
-
-/// The SDK's text may repeat what a metadata service answered, so that it is not shown.
-fn unidentified(error: &CredentialsError) -> Error {
-    let (kind, text) = match error {
-        CredentialsError::CredentialsNotLoaded(_) | CredentialsError::InvalidConfiguration(_) => (
-            ErrorKind::Invalid,
-            "latchkey has no AWS identity of its own; set auth, or give its ServiceAccount a role (IRSA or pod identity)",
-        ),
-        CredentialsError::ProviderTimedOut(_) => (
-            ErrorKind::Unavailable,
-            "failed to find latchkey's AWS identity in time",
-        ),
-        _ => (
-            ErrorKind::Unavailable,
-            "failed to find latchkey's AWS identity; check the role of its ServiceAccount",
-        ),
-    };
-    Error::new(kind, NAME, text)
-}
-
-impl ClientContext {
-    /// The annotations of a ServiceAccount.
-    async fn account_annotations(
-        &self,
-        provider: &'static str,
-        field: &str,
-        account: &ServiceAccountSelector,
-    ) -> Result<BTreeMap<String, String>, Error> {
-        let namespace = self.selected_namespace(account.namespace.as_deref());
-        if namespace.is_empty() {
-            let message = format!("{field}: a ClusterSecretStore must name the namespace");
-            return Err(Error::new(ErrorKind::Invalid, provider, message));
-        }
-        let annotations = self
-            .secrets
-            .service_account_annotations(namespace, &account.name);
-        let annotations = annotations.await.map_err(|error| {
-            let kind = if error.denied {
-                ErrorKind::Denied
-            } else {
-                ErrorKind::Unavailable
-            };
-            Error::new(kind, provider, format!("{field}: {error}"))
-        })?;
-        annotations.ok_or_else(|| {
-            let name = &account.name;
-            let message = format!("{field}: there is no ServiceAccount {namespace}/{name}");
-            Error::new(ErrorKind::Invalid, provider, message)
-        })
-    }
 }
