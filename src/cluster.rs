@@ -2,9 +2,11 @@
 
 pub mod authorize;
 pub mod events;
+pub mod existence;
 pub mod generator_object;
 pub mod generator_state;
 pub mod injection_key;
+pub mod manifest_object;
 pub mod reference;
 pub mod remote;
 pub mod request;

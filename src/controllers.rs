@@ -43,7 +43,7 @@ use crate::providers::Registry;
 use crate::telemetry::metrics::Metrics;
 
 use caches::Caches;
-use external_secret::{Consent, Memories, Waker, Worker};
+use external_secret::{Brake, Consent, Lanes, Memories, Waker, Worker};
 
 /// How often providers drop what they kept long enough.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(10);
@@ -57,6 +57,12 @@ pub struct Options {
     pub store_interval: Duration,
     /// Passes under way at once, for each controller.
     pub concurrency: u16,
+    /// Passes of ExternalSecrets under way at once, of all stores and of each.
+    pub lanes: (usize, usize),
+    /// How many objects may lose values within ten minutes before none does; 0 is any number.
+    pub deletion_limit: usize,
+    /// Whether objects of other kinds than Secret are kept.
+    pub generic_targets: bool,
     /// Whether Secrets that nobody owns may be taken over without being asked, as ESO does.
     pub adopt_unowned: bool,
     /// Calls the servers of generators.
@@ -87,6 +93,8 @@ pub struct Context {
     pub authorizer: Arc<dyn Authorizer>,
     objects: Secrets,
     memories: Memories,
+    lanes: Lanes,
+    brake: Brake,
     consent: Consent,
 }
 
@@ -106,6 +114,8 @@ impl Context {
             events: Events::new(client.clone(), "external-secrets", "latchkey"),
             objects: Secrets::new(client.clone()),
             memories: Memories::default(),
+            lanes: Lanes::new(options.lanes.0, options.lanes.1),
+            brake: Brake::new(options.deletion_limit),
             consent: if options.adopt_unowned {
                 Consent::Given
             } else {
@@ -212,6 +222,7 @@ async fn run_others(
         context: Arc::clone(context),
         caches: caches.clone(),
         failures: std::sync::Mutex::default(),
+        changed: push_secret::Changed::default(),
     };
     let pushes = push_secret::run(Arc::new(worker), push_cache, pushes, drain.clone());
     let worker = generator_state::Worker {
@@ -307,7 +318,11 @@ fn start_pushes(
             wakers.push_secret_changed(change);
         }
     });
-    (queue, cache, push_secret::watch(sender, changes))
+    (
+        queue,
+        cache,
+        push_secret::watch(context.metrics.clone(), sender, changes),
+    )
 }
 
 type States = UnboundedReceiver<ObjectRef<watch::Guarded<GeneratorState>>>;

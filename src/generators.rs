@@ -69,6 +69,8 @@ pub struct Error {
     pub message: String,
     /// Whether only a change of an object can help.
     pub lasting: bool,
+    /// Whether the generator may be right, but is of a kind that is not served.
+    pub is_unserved: bool,
     /// How long a server asked to wait, if it did.
     pub retry_after: Option<Duration>,
 }
@@ -79,7 +81,17 @@ impl Error {
         Self {
             message: message.into(),
             lasting: true,
+            is_unserved: false,
             retry_after: None,
+        }
+    }
+
+    fn unserved(kind: &str) -> Self {
+        Self {
+            is_unserved: true,
+            ..Self::invalid(format!(
+                "generators of kind {kind} are not served by this build of latchkey"
+            ))
         }
     }
 
@@ -88,6 +100,7 @@ impl Error {
         Self {
             message: message.into(),
             lasting: false,
+            is_unserved: false,
             retry_after: None,
         }
     }
@@ -100,6 +113,7 @@ impl From<providers::Error> for Error {
         Self {
             message: error.to_string(),
             lasting,
+            is_unserved: error.kind == ErrorKind::Unsupported,
             retry_after: error.retry_after,
         }
     }
@@ -175,11 +189,7 @@ pub fn parse(kind: &str, spec: Value) -> Result<Box<dyn Generator>, Error> {
             let (kind, spec) = open(spec)?;
             return parse(&kind, spec);
         }
-        _ => {
-            return Err(Error::invalid(format!(
-                "generators of kind {kind} are not served by this build of latchkey"
-            )));
-        }
+        _ => return Err(Error::unserved(kind)),
     })
 }
 

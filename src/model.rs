@@ -6,6 +6,7 @@
 pub mod complaint;
 pub mod duration;
 pub mod external_secret;
+pub mod field_path;
 pub mod hash;
 pub mod keys;
 pub mod pod_injection;

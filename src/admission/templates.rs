@@ -7,10 +7,9 @@ use crate::template::Template;
 /// A complaint for each template of the spec that cannot be parsed or calls what does not exist.
 /// Templates that stand in ConfigMaps and Secrets are not looked at.
 pub(super) fn complaints(spec: &ExternalSecret) -> Vec<Complaint> {
-    let Some(template) = &spec.target.template else {
-        return Vec::new();
-    };
-    let texts = template.texts().into_iter();
+    let mut texts = spec.transforms();
+    texts.extend(spec.target.template.iter().flat_map(|made| made.texts()));
+    let texts = texts.into_iter();
     let wrong = texts.filter_map(|(field, text)| {
         let error = Template::parse("template", text).err()?;
         Some(Complaint::error(field, error.to_string()))

@@ -5,6 +5,8 @@
 
 /// API group of the stores and ExternalSecrets.
 pub const GROUP: &str = "external-secrets.io";
+/// API group of the generators.
+pub const GENERATOR_GROUP: &str = "generators.external-secrets.io";
 
 /// Label on a Secret that latchkey (or ESO) writes.
 pub const MANAGED_LABEL: &str = "reconcile.external-secrets.io/managed";
@@ -33,6 +35,13 @@ pub const GENERATOR_OWNER_LABEL: &str = "generators.external-secrets.io/owner-ke
 pub const PUSH_SECRET_FINALIZER: &str = "pushsecret.externalsecrets.io/finalizer";
 /// Annotation, on an ExternalSecret or on the Secret, that lets an un-owned Secret be taken over.
 pub const ADOPT_ANNOTATION: &str = "latchkey.dev/adopt";
+
+/// Annotation on an ExternalSecret that lets what could be read be written while other entries fail;
+/// their keys keep the last value.
+pub const PARTIAL_SYNC_ANNOTATION: &str = "latchkey.dev/partial-sync";
+/// Annotation on an ExternalSecret that lets its Secret or keys of it be deleted however many others
+/// would lose theirs.
+pub const ALLOW_DELETION_ANNOTATION: &str = "latchkey.dev/allow-deletion";
 
 /// Condition type of every kind.
 pub const CONDITION_READY: &str = "Ready";

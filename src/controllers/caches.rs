@@ -51,12 +51,8 @@ pub(crate) struct CachedStore {
 impl CachedStore {
     /// What it says about its use by pods.
     pub(crate) fn facts(&self) -> StoreFacts {
-        StoreFacts {
-            conditions: self.spec.conditions.clone(),
-            controller: self.spec.controller.clone(),
-            key_scope: self.key_scope.clone(),
-            failure: None,
-        }
+        let kind = self.store.id.kind;
+        StoreFacts::of(kind, &self.spec, self.key_scope.as_deref(), &self.status)
     }
 
     /// The condition Ready, once the store was validated.

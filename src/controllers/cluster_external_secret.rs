@@ -7,10 +7,12 @@ use super::spread::plan::Outcome;
 use super::spread::{Mould, Selection, Spread};
 use crate::api::v1::{ClusterExternalSecret, ClusterExternalSecretStatus, ExternalSecret};
 use crate::api::well_known::{CES_NAMESPACE_FINALIZER_PREFIX, CLUSTER_EXTERNAL_SECRET_FINALIZER};
+use crate::telemetry::metrics::Subject;
 
 impl Spread for ClusterExternalSecret {
     type Child = ExternalSecret;
 
+    const SUBJECT: Subject = Subject::ClusterExternalSecret;
     const FINALIZER: &'static str = CLUSTER_EXTERNAL_SECRET_FINALIZER;
     const NAMESPACE_FINALIZER: &'static str = CES_NAMESPACE_FINALIZER_PREFIX;
 

@@ -7,10 +7,12 @@ use serde_json::{Value, json};
 use super::spread::plan::Outcome;
 use super::spread::{Mould, Selection, Spread};
 use crate::api::v1alpha1::{ClusterPushSecret, ClusterPushSecretStatus, PushSecret};
+use crate::telemetry::metrics::Subject;
 
 impl Spread for ClusterPushSecret {
     type Child = PushSecret;
 
+    const SUBJECT: Subject = Subject::ClusterPushSecret;
     const FINALIZER: &'static str = "";
     const NAMESPACE_FINALIZER: &'static str = "";
 

@@ -56,7 +56,7 @@ fn one<K: Spread>(
         cache,
         queue: sender,
     });
-    let following = spread::watch(Arc::clone(&waker), changes);
+    let following = spread::watch(context.metrics.clone(), Arc::clone(&waker), changes);
     (waker, queue, following)
 }
 

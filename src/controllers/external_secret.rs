@@ -4,15 +4,21 @@
 //! Secret and one of the status. An object whose Secret is as it should be costs the fetch alone.
 
 mod apply;
+mod brake;
 mod fetch;
 mod index;
+mod keep;
+mod lanes;
+mod manifest;
 mod memory;
 mod observe;
 mod orphans;
 mod plan;
+mod pulse;
 mod render;
 mod status;
 mod triggers;
+mod verify;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -20,33 +26,38 @@ use std::time::Duration;
 
 use futures::{FutureExt as _, Stream, StreamExt as _};
 use jiff::{SignedDuration, Timestamp};
-use kube::Resource as _;
 use kube::runtime::applier;
 use kube::runtime::controller::{Action, Config};
+use kube::runtime::reflector::ObjectRef;
+use kube::{Resource as _, ResourceExt as _};
 
 use crate::api::v1::ExternalSecret;
+use crate::api::well_known::ALLOW_DELETION_ANNOTATION;
 use crate::cluster::events::Occurrence;
 use crate::cluster::request::Error;
 use crate::cluster::status_patch::patch_namespaced;
 use crate::controllers::Context;
 use crate::controllers::caches::Caches;
-use crate::controllers::schedule::retry_wait;
+use crate::controllers::schedule::{retry_wait, until};
 use crate::controllers::watch::Guarded;
 use crate::telemetry::metrics::Subject;
 
 use apply::Ended;
 use memory::Told;
 use observe::Snapshot;
+use orphans::Left;
 use plan::{Failure, Step, next_step};
 use status::Outcome;
 
-pub(in crate::controllers) use fetch::fetch;
+pub(crate) use brake::Brake;
+pub(in crate::controllers) use fetch::{Wanted, fetch};
+pub(crate) use lanes::Lanes;
 pub(crate) use memory::Memories;
 pub(in crate::controllers) use observe::{Sources, store_state};
 pub(crate) use plan::Consent;
 pub(in crate::controllers) use plan::store_trouble;
 use plan::{rest_after_success, window_start};
-pub(in crate::controllers) use render::content;
+pub(in crate::controllers) use render::{content, templated, transformed};
 pub(crate) use triggers::{Trigger, Waker, watch_external_secrets, watch_secrets};
 
 /// Longest wait between two tries of an object that failed.
@@ -65,14 +76,18 @@ pub(crate) struct Worker {
     pub caches: Caches,
 }
 
-/// Reconciles until the trigger stream ends, then finishes the passes under way.
+/// Reconciles until the trigger stream ends, then finishes the passes under way. How many are under way
+/// is for the lanes to say: passes that only look at caches need no turn.
 pub(crate) async fn run(worker: Arc<Worker>, triggers: impl Stream<Item = Trigger>) {
     let cache = worker.caches.external_secrets.clone();
-    let config = Config::default().concurrency(worker.context.options.concurrency);
     let queue = triggers.map(Ok::<_, std::convert::Infallible>);
-    applier(reconcile, retry, worker, cache, queue, config)
-        .for_each(|_| std::future::ready(()))
-        .await;
+    let watched = Arc::clone(&worker);
+    let passes = applier(reconcile, retry, worker, cache, queue, Config::default())
+        .for_each(|_| std::future::ready(()));
+    tokio::select! {
+        () = passes => {}
+        () = pulse::watch(&watched) => {}
+    }
 }
 
 #[expect(
@@ -170,11 +185,35 @@ async fn release(object: &ExternalSecret, worker: &Worker) -> Result<Action, Err
 async fn reconcile_readable(object: &ExternalSecret, worker: &Worker) -> Result<Action, Error> {
     let context = &worker.context;
     let snapshot = Snapshot::take(context, &worker.caches, object);
+    let observed = snapshot.observed(context);
+    let urgency = observed.urgency();
+    let asked = snapshot.force_sync.clone().unwrap_or_default();
+    context.memories.note(&snapshot.key, |memory| {
+        memory.force_seen.get_or_insert(asked);
+    });
+    let step = next_step(&observed, context.now());
+    drop(observed);
+    if !matches!(step, Step::Verify | Step::Keep | Step::Fetch { .. }) {
+        return follow(object, worker, snapshot, step).await;
+    }
+    let stores = snapshot.sources.stores().keys().cloned().collect();
+    drop(snapshot);
+    let _place = context.lanes.enter(urgency, stores).await;
+    // The turn may have been long in coming.
+    let newest = worker
+        .caches
+        .external_secrets
+        .get(&ObjectRef::new(&object.name_any()).within(&object.namespace().unwrap_or_default()));
+    let newest = newest.as_ref().and_then(|newest| newest.0.as_ref().ok());
+    let Some(object) = newest.filter(|newest| newest.metadata.deletion_timestamp.is_none()) else {
+        return Ok(Action::await_change());
+    };
+    let snapshot = Snapshot::take(context, &worker.caches, object);
     let mut step = next_step(&snapshot.observed(context), context.now());
     if step == Step::Verify {
         let now = context.now();
-        step = if apply::verify(context, &snapshot, &object.metadata).await? {
-            Step::Rest(rest(&snapshot, now))
+        step = if verify::verify(context, &snapshot, &object.metadata).await? {
+            next_step(&snapshot.observed(context), now)
         } else if snapshot.generates() {
             Step::Keep
         } else {
@@ -182,12 +221,32 @@ async fn reconcile_readable(object: &ExternalSecret, worker: &Worker) -> Result<
                 not_before: drift_share(&snapshot, now),
             }
         };
+        if step == Step::Verify {
+            step = Step::Rest(rest(&snapshot, now));
+        }
     }
+    follow(object, worker, snapshot, step).await
+}
+
+async fn follow(
+    object: &ExternalSecret,
+    worker: &Worker,
+    snapshot: Snapshot,
+    step: Step,
+) -> Result<Action, Error> {
+    let context = &worker.context;
     let ended = match step {
-        Step::Ignore | Step::Verify => return Ok(Action::await_change()),
-        Step::Rest(wait) => return Ok(wait.map_or_else(Action::await_change, Action::requeue)),
+        Step::Ignore | Step::Verify => {
+            pulse::note(context, &snapshot, None);
+            return Ok(Action::await_change());
+        }
+        Step::Rest(wait) => {
+            pulse::note(context, &snapshot, wait);
+            return Ok(wait.map_or_else(Action::await_change, Action::requeue));
+        }
+        Step::Hold(opening) => return hold(object, worker, &snapshot, opening).await,
         Step::Refuse(failure) => Ended::Failed(failure),
-        Step::Keep => apply::keep(context, &snapshot, &object.metadata).await?,
+        Step::Keep => keep::keep(context, &snapshot, &object.metadata).await?,
         Step::Fetch { not_before } => {
             context.metrics.refreshed(&snapshot.key.0, &snapshot.key.1);
             apply::refresh(context, &snapshot, &object.metadata, not_before).await
@@ -202,6 +261,31 @@ async fn reconcile_readable(object: &ExternalSecret, worker: &Worker) -> Result<
     }
 }
 
+/// Tells that a refresh which is due waits for the windows of the spec.
+async fn hold(
+    object: &ExternalSecret,
+    worker: &Worker,
+    snapshot: &Snapshot,
+    opening: Option<Timestamp>,
+) -> Result<Action, Error> {
+    let context = &worker.context;
+    let text = opening.map_or_else(
+        || "the refresh that is due waits for spec.syncWindows, which do not open again".to_owned(),
+        |at| {
+            let at = at.strftime("%Y-%m-%dT%H:%M:%SZ");
+            format!("the refresh that is due waits for spec.syncWindows until {at}")
+        },
+    );
+    let outcome = Outcome::Remark { text: text.clone() };
+    if write_status(object, worker, &outcome).await? {
+        let told = Occurrence::normal("RefreshHeld", text);
+        context.events.publish(&object.object_ref(&()), told).await;
+    }
+    let wait = opening.map(|at| until(context.now(), at));
+    pulse::note(context, snapshot, wait);
+    Ok(wait.map_or_else(Action::await_change, Action::requeue))
+}
+
 async fn tell_success(
     object: &ExternalSecret,
     worker: &Worker,
@@ -211,12 +295,18 @@ async fn tell_success(
 ) -> Result<Action, Error> {
     let context = &worker.context;
     let now = context.now();
-    let known = context.memories.recall(&snapshot.key).synced_version;
-    let changed = known.as_ref() != Some(&snapshot.version);
-    let deleted = if changed {
-        orphans::delete(context, &worker.caches, &snapshot).await?
+    let memory = context.memories.recall(&snapshot.key);
+    let changed = memory.synced_version.as_ref() != Some(&snapshot.version);
+    let left = if changed || memory.left_behind {
+        let allowed = object.annotations().get(ALLOW_DELETION_ANNOTATION);
+        let allowed = allowed.map(String::as_str);
+        orphans::delete(context, &worker.caches, &snapshot, allowed).await?
     } else {
-        None
+        Left::Nothing(None)
+    };
+    let (left_behind, deleted) = match left {
+        Left::Nothing(told) => (false, told),
+        Left::Some(told) => (true, (!memory.left_behind).then_some(told)),
     };
     write_status(object, worker, &outcome).await?;
     context.memories.note(&snapshot.key, |memory| {
@@ -224,7 +314,11 @@ async fn tell_success(
         memory.refreshed_at = Some(now);
         memory.failures = 0;
         memory.retry_at = None;
+        memory.left_behind = left_behind;
+        memory.force_seen = Some(snapshot.force_sync.clone().unwrap_or_default());
     });
+    pulse::note(context, &snapshot, rest(&snapshot, now));
+    context.metrics.fresh(&snapshot.key.0, &snapshot.key.1);
     context.metrics.ready(
         Subject::ExternalSecret,
         &snapshot.key.0,
@@ -251,7 +345,9 @@ async fn tell_failure(
     let key = key_of(&object.metadata);
     let message = failure.message();
     let outcome = Outcome::Failed {
+        reason: failure.reason,
         message: message.clone(),
+        confirmed: pulse::confirmed(&context.memories.recall(&key), object.status.as_ref()),
     };
     let news = write_status(object, worker, &outcome).await?;
     let failures = count_failure(worker, &key);
@@ -268,6 +364,7 @@ async fn tell_failure(
     let wait = backoff.max(failure.retry_after.unwrap_or_default());
     let retry_at = context.now() + wait;
     context.memories.note(&key, |memory| {
+        memory.due = None;
         memory.retry_at = Some(retry_at);
         memory.failed_version = Some(version);
     });

@@ -2,6 +2,7 @@
 
 mod apply;
 mod plan;
+mod sources;
 mod status;
 
 use std::collections::{BTreeMap, HashMap};
@@ -9,7 +10,7 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender};
+use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
 use futures::future::BoxFuture;
 use futures::{FutureExt as _, Stream, StreamExt as _};
 use kube::api::{Api, Patch, PatchParams};
@@ -31,8 +32,10 @@ use crate::controllers::schedule::retry_wait;
 use crate::controllers::watch::Guarded;
 use crate::model::complaint::join;
 use crate::model::{hash, push_secret};
+use crate::telemetry::metrics::{Metrics, Subject};
 
 use plan::{Observed, Step, next_step};
+pub(crate) use sources::Changed;
 use status::Outcome;
 
 /// Longest wait before a failed object is tried again (ESO 2.9.0).
@@ -51,10 +54,16 @@ pub(crate) struct Worker {
     pub caches: Caches,
     /// Failures in a row, by object.
     pub failures: Mutex<HashMap<Key, u32>>,
+    /// Objects whose source has changed since.
+    pub changed: Changed,
 }
 
 /// Follows the objects: a change of spec or metadata wakes them, one of their status does not.
-pub(crate) async fn watch(queue: Queue, changes: impl Stream<Item = Event<Guarded<PushSecret>>>) {
+pub(crate) async fn watch(
+    metrics: Metrics,
+    queue: Queue,
+    changes: impl Stream<Item = Event<Guarded<PushSecret>>>,
+) {
     let mut seen: HashMap<Key, String> = HashMap::new();
     changes
         .for_each(|change| {
@@ -75,7 +84,9 @@ pub(crate) async fn watch(queue: Queue, changes: impl Stream<Item = Event<Guarde
                     }
                 }
                 Event::Delete(object) => {
-                    seen.remove(&key(object.meta()));
+                    let key = key(object.meta());
+                    seen.remove(&key);
+                    metrics.forget(Subject::PushSecret, &key.0, &key.1);
                 }
                 Event::Init | Event::InitDone => {}
             }
@@ -92,12 +103,22 @@ pub(crate) async fn run(
     drain: impl Future<Output = ()> + Send + 'static,
 ) {
     let config = Config::default().concurrency(worker.context.options.concurrency);
-    let triggers = queue
+    let (woken, wakes) = unbounded();
+    let watched = (Arc::clone(&worker), cache.clone());
+    let triggers = futures::stream::select(queue, wakes)
         .take_until(drain)
         .map(Ok::<_, std::convert::Infallible>);
-    applier(reconcile, retry, worker, cache, triggers, config)
-        .for_each(|_| std::future::ready(()))
-        .await;
+    let passes = applier(reconcile, retry, worker, cache, triggers, config)
+        .for_each(|_| std::future::ready(()));
+    let watching = async {
+        let (worker, cache) = &watched;
+        sources::watch(&worker.context, cache, &worker.changed, woken).await;
+        futures::future::pending::<()>().await;
+    };
+    tokio::select! {
+        () = passes => {}
+        () = watching => {}
+    }
 }
 
 fn key(metadata: &kube::api::ObjectMeta) -> Key {
@@ -134,7 +155,8 @@ fn reconcile(
     worker: Arc<Worker>,
 ) -> BoxFuture<'static, Result<Action, Error>> {
     async move {
-        match &object.0 {
+        let started = std::time::Instant::now();
+        let result = match &object.0 {
             Ok(object) if object.metadata.deletion_timestamp.is_some() => {
                 release(object, &worker).await
             }
@@ -149,7 +171,17 @@ fn reconcile(
                 );
                 Ok(Action::await_change())
             }
-        }
+        };
+        let (namespace, name) = key(object.meta());
+        let took = started.elapsed();
+        worker.context.metrics.reconciled(
+            Subject::PushSecret,
+            &namespace,
+            &name,
+            took,
+            result.is_ok(),
+        );
+        result
     }
     .boxed()
 }
@@ -169,12 +201,17 @@ fn observe(object: &PushSecret) -> Observed {
         narrow_version: hash::resource_version(generation, &BTreeMap::new(), &forced),
         generates: object.spec.selector.generator_ref.is_some(),
         interval: push_secret::interval(&object.spec),
+        source_changed: false,
     }
 }
 
 async fn pass(object: &PushSecret, worker: &Worker) -> Result<Action, Error> {
     let now = worker.context.now();
-    let observed = observe(object);
+    let key = key(&object.metadata);
+    let observed = Observed {
+        source_changed: worker.changed.has(&key),
+        ..observe(object)
+    };
     let outcome = match push_secret::check(&object.spec) {
         Err(complaints) => Outcome {
             synced: object
@@ -191,6 +228,7 @@ async fn pass(object: &PushSecret, worker: &Worker) -> Result<Action, Error> {
             if let Step::Rest(wait) = next_step(&observed, now) {
                 return Ok(wait.map_or_else(Action::await_change, Action::requeue));
             }
+            worker.changed.clear(&key);
             match apply::follow_source(worker, object).await {
                 Some(outcome) => outcome,
                 None => apply::push(worker, object, observed.pushed_version()).await,
@@ -198,8 +236,10 @@ async fn pass(object: &PushSecret, worker: &Worker) -> Result<Action, Error> {
         }
     };
     tell(object, worker, &outcome).await?;
-    let key = key(&object.metadata);
+    let metrics = &worker.context.metrics;
+    metrics.ready(Subject::PushSecret, &key.0, &key.1, outcome.result.is_ok());
     if outcome.result.is_err() {
+        worker.changed.note(key.clone());
         return Ok(Action::requeue(worker.failed(&key)));
     }
     worker.succeeded(&key);

@@ -8,6 +8,26 @@ use jiff::{SignedDuration, Timestamp};
 /// Wait after the first failure; it doubles with each further one (ESO 2.9.0).
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 
+/// Part of an interval over which the objects of one grid are spread.
+const SPREAD_PART: i32 = 10;
+/// Longest spread: what providers hold for all who ask, they hold for half a minute, so that objects
+/// which share a remote secret still share the read of it.
+const LONGEST_SPREAD: SignedDuration = SignedDuration::from_secs(20);
+
+/// How long after a tick an object comes, always the same for the same object: less than a tenth of the
+/// interval, so that no refresh is later than 1.1 intervals after the one before.
+#[must_use]
+pub(crate) fn spread(interval: SignedDuration, seed: &impl Hash) -> SignedDuration {
+    let widest = (interval / SPREAD_PART).min(LONGEST_SPREAD).as_millis();
+    if widest <= 0 {
+        return SignedDuration::ZERO;
+    }
+    let mut hasher = DefaultHasher::new();
+    seed.hash(&mut hasher);
+    let part = i128::from(hasher.finish()) % widest;
+    SignedDuration::from_millis(i64::try_from(part).unwrap_or(0))
+}
+
 /// Last moment at or before `now` of a grid with the given spacing.
 ///
 /// Objects that share `seed` (their store) and spacing share the grid, so that one call of the provider
@@ -71,6 +91,24 @@ mod tests {
             .map(|store| tick(at(1_000_000), INTERVAL, &store))
             .collect();
         assert!(phases.len() > 10, "{phases:?}");
+    }
+
+    #[test]
+    fn objects_of_one_grid_are_spread_over_a_tenth_and_keep_their_place() {
+        let places = |interval: SignedDuration| -> Vec<SignedDuration> {
+            (0..100).map(|object| spread(interval, &object)).collect()
+        };
+        let minute = places(SignedDuration::from_mins(1));
+        assert!(
+            minute
+                .iter()
+                .all(|place| *place < SignedDuration::from_secs(6))
+        );
+        assert!(minute.iter().max().unwrap() > &SignedDuration::from_secs(4));
+        assert_eq!(minute, places(SignedDuration::from_mins(1)));
+        let day = places(SignedDuration::from_hours(24));
+        assert!(day.iter().all(|place| *place < LONGEST_SPREAD));
+        assert_eq!(spread(SignedDuration::ZERO, &1), SignedDuration::ZERO);
     }
 
     #[test]

@@ -34,6 +34,7 @@ use crate::controllers::caches::Caches;
 use crate::controllers::watch::Guarded;
 use crate::model::duration;
 use crate::model::secret_store::selects;
+use crate::telemetry::metrics::{Metrics, Subject};
 
 use plan::{Observed, Outcome, plan};
 
@@ -86,6 +87,8 @@ pub(crate) trait Spread:
         + Sync
         + 'static;
 
+    /// Which metrics are about the kind.
+    const SUBJECT: Subject;
     /// Finalizer that ESO puts on the object and that is taken off; empty is none.
     const FINALIZER: &'static str;
     /// Beginning of the finalizer that ESO puts on namespaces and that is taken off; empty is none.
@@ -144,6 +147,7 @@ impl<K: Spread> Waker<K> {
 
 /// Follows the objects: a change of spec or metadata wakes them, one of their status does not.
 pub(crate) async fn watch<K: Spread>(
+    metrics: Metrics,
     waker: Arc<Waker<K>>,
     changes: impl Stream<Item = Event<Guarded<K>>>,
 ) {
@@ -167,6 +171,7 @@ pub(crate) async fn watch<K: Spread>(
                 }
                 Event::Delete(object) => {
                     seen.remove(&object.name_any());
+                    metrics.forget(K::SUBJECT, "", &object.name_any());
                 }
                 Event::Init | Event::InitDone => {}
             }
@@ -206,14 +211,19 @@ fn reconcile<K: Spread>(
     worker: Arc<Worker>,
 ) -> BoxFuture<'static, Result<Action, Error>> {
     async move {
-        match &object.0 {
+        let started = std::time::Instant::now();
+        let result = match &object.0 {
             Ok(object) => pass(object, &worker).await,
             Err(unreadable) => {
                 let name = unreadable.metadata.name.as_deref();
                 tracing::warn!(kind = %K::kind(&()), name, error = unreadable.error, "Failed to read object");
                 Ok(Action::await_change())
             }
-        }
+        };
+        let (name, took) = (object.name_any(), started.elapsed());
+        let metrics = &worker.context.metrics;
+        metrics.reconciled(K::SUBJECT, "", &name, took, result.is_ok());
+        result
     }
     .boxed()
 }
@@ -246,11 +256,9 @@ async fn pass<K: Spread>(object: &K, worker: &Worker) -> Result<Action, Error> {
     if let Some(status) = object.told(&outcome, context.now()) {
         patch_cluster::<K>(&context.client, &name, &status).await?;
     }
-    let wait = if outcome.failed.is_empty() {
-        interval
-    } else {
-        RETRY
-    };
+    let succeeded = outcome.failed.is_empty();
+    context.metrics.ready(K::SUBJECT, "", &name, succeeded);
+    let wait = if succeeded { interval } else { RETRY };
     Ok(Action::requeue(wait))
 }
 

@@ -4,6 +4,7 @@ mod entry;
 mod template;
 #[cfg(test)]
 mod tests;
+mod windows;
 
 use jiff::SignedDuration;
 
@@ -13,10 +14,12 @@ use crate::api::v1::{
 };
 use crate::model::complaint::Complaint;
 use crate::model::duration;
+use crate::model::rewrite::Rewrite;
 use crate::model::secret_store::StoreId;
 
 pub use entry::{Entry, GeneratorId, Source};
 pub use template::{Keys, Origin, Place, Template, TemplateSource};
+pub use windows::SyncWindows;
 
 /// Interval of an object that names none.
 const DEFAULT_INTERVAL: SignedDuration = SignedDuration::from_hours(1);
@@ -32,6 +35,8 @@ pub struct ExternalSecret {
     pub entries: Vec<Entry>,
     /// When to fetch.
     pub refresh: Refresh,
+    /// When periodic refreshes may happen; always, where there are none.
+    pub windows: Option<SyncWindows>,
     /// The Secret.
     pub target: Target,
 }
@@ -58,6 +63,25 @@ pub struct Target {
     pub immutable: bool,
     /// How it is made from the fetched values, if not of them as they are.
     pub template: Option<Template>,
+    /// The kind of the object, where it is no Secret.
+    pub manifest: Option<Manifest>,
+}
+
+/// The kind of an object that is kept in place of a Secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Manifest {
+    /// For example `v1`.
+    pub api_version: String,
+    /// For example `ConfigMap`.
+    pub kind: String,
+}
+
+impl Manifest {
+    /// Whether values stand in it as in a Secret.
+    #[must_use]
+    pub fn is_config_map(&self) -> bool {
+        self.api_version == "v1" && self.kind == "ConfigMap"
+    }
 }
 
 impl ExternalSecret {
@@ -75,6 +99,8 @@ impl ExternalSecret {
         let mut complaints = Vec::new();
         let entries = entry::parse_all(namespace, spec, &mut complaints);
         let refresh = parse_refresh(spec, &mut complaints);
+        let windows = spec.sync_windows.as_ref();
+        let windows = windows.map(|windows| SyncWindows::parse(windows, &mut complaints));
         let target = parse_target(name, spec.target.as_ref(), &mut complaints);
         if complaints.is_empty() {
             Ok(Self {
@@ -82,6 +108,7 @@ impl ExternalSecret {
                 name: name.to_owned(),
                 entries,
                 refresh,
+                windows,
                 target,
             })
         } else {
@@ -99,6 +126,24 @@ impl ExternalSecret {
             }
         }
         stores
+    }
+
+    /// Every template that makes keys, with the path of its field.
+    #[must_use]
+    pub fn transforms(&self) -> Vec<(String, &str)> {
+        let mut texts = Vec::new();
+        for entry in &self.entries {
+            for (position, rewrite) in entry.rewrite.iter().enumerate() {
+                if let Rewrite::Transform(text) = rewrite {
+                    let field = &entry.field;
+                    texts.push((
+                        format!("{field}.rewrite[{position}].transform.template"),
+                        text.as_str(),
+                    ));
+                }
+            }
+        }
+        texts
     }
 
     /// Whether values are made, not fetched: then asking again changes them.
@@ -154,12 +199,6 @@ fn parse_refresh(spec: &ExternalSecretSpec, complaints: &mut Vec<Complaint>) -> 
             DEFAULT_INTERVAL
         }),
     };
-    if spec.sync_windows.is_some() {
-        complaints.push(Complaint::unserved(
-            "spec.syncWindows",
-            "sync windows are not served yet; remove them to sync at any time",
-        ));
-    }
     Refresh {
         policy: spec.refresh_policy.unwrap_or(RefreshPolicy::Periodic),
         interval,
@@ -188,14 +227,22 @@ fn parse_target(
         )),
         _ => {}
     }
+    let manifest = target.manifest.as_ref();
+    // A Secret is a Secret, however it is named.
+    let manifest = manifest
+        .filter(|manifest| {
+            (manifest.api_version.as_str(), manifest.kind.as_str()) != ("v1", "Secret")
+        })
+        .map(|manifest| Manifest {
+            api_version: manifest.api_version.clone(),
+            kind: manifest.kind.clone(),
+        });
+    let field = "spec.target.template";
     let template = target.template.as_ref();
-    let template = template.map(|template| Template::parse(template, complaints));
-    if target.manifest.is_some() {
-        complaints.push(Complaint::unserved(
-            "spec.target.manifest",
-            "targets other than a Secret are not served yet",
-        ));
-    }
+    let template = template.map(|template| match manifest {
+        Some(_) => Template::parse_for_manifest(field, template, complaints),
+        None => Template::parse(field, template, complaints),
+    });
     Target {
         name: target
             .name
@@ -206,6 +253,7 @@ fn parse_target(
         deletion,
         immutable: target.immutable.unwrap_or(false),
         template,
+        manifest,
     }
 }
 

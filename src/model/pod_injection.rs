@@ -224,6 +224,12 @@ fn declaration(
         spec.refresh_interval = refresh.map(|interval| canonical::interval(&interval));
     }
     let mut complaints = target_complaints(&spec);
+    if spec.sync_windows.is_some() {
+        complaints.push(Complaint::unserved(
+            "spec.syncWindows",
+            "a pod's Secret is refreshed at any time",
+        ));
+    }
     if let Err(found) = ExternalSecret::parse(namespace, alias, &spec) {
         complaints.extend(found);
     }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::SignedDuration;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use regex::Regex;
 
 use crate::api::meta::StoreKind;
@@ -12,8 +13,10 @@ use crate::api::v1alpha1::{
 };
 use crate::model::complaint::Complaint;
 use crate::model::duration;
+use crate::model::external_secret::Template;
 use crate::model::push::Target;
-use crate::model::secret_store::{StoreId, selects};
+use crate::model::rewrite::{self, Rewrite, Transform};
+use crate::model::secret_store::{StoreId, selects, unreadable};
 use crate::secret::SecretMap;
 
 /// Interval of an object that names none.
@@ -54,10 +57,9 @@ pub fn check(spec: &PushSecretSpec) -> Result<(), Vec<Complaint>> {
     {
         complaints.push(Complaint::error("spec.refreshInterval", message));
     }
-    if spec.template.is_some() {
-        let message = "templates of PushSecrets are not served yet; nothing is pushed";
-        complaints.push(Complaint::unserved("spec.template", message));
-    }
+    drop(template(spec, &mut complaints));
+    complaints.extend(selectors(spec));
+    complaints.extend(collisions(spec));
     for (i, entry) in spec.data_to.iter().enumerate() {
         let field = format!("spec.dataTo[{i}]");
         let store = entry.store_ref.as_ref();
@@ -82,6 +84,46 @@ pub fn check(spec: &PushSecretSpec) -> Result<(), Vec<Complaint>> {
     } else {
         Err(complaints)
     }
+}
+
+/// Selectors that cannot be read, and so match nothing.
+fn selectors(spec: &PushSecretSpec) -> Vec<Complaint> {
+    let mut complaints = Vec::new();
+    let mut check = |field: String, selector: Option<&LabelSelector>| {
+        complaints.extend(selector.iter().flat_map(|one| unreadable(&field, one)));
+    };
+    for (i, reference) in spec.secret_store_refs.iter().enumerate() {
+        let field = format!("spec.secretStoreRefs[{i}].labelSelector");
+        check(field, reference.label_selector.as_ref());
+    }
+    let source = spec.selector.secret.as_ref();
+    let source = source.and_then(|secret| secret.selector.as_ref());
+    check("spec.selector.secret.selector".to_owned(), source);
+    for (i, entry) in spec.data_to.iter().enumerate() {
+        let store = entry.store_ref.as_ref();
+        let selector = store.and_then(|store| store.label_selector.as_ref());
+        check(format!("spec.dataTo[{i}].storeRef.labelSelector"), selector);
+    }
+    complaints
+}
+
+/// Entries of `data` that go where an earlier one goes.
+fn collisions(spec: &PushSecretSpec) -> Vec<Complaint> {
+    let mut places = BTreeSet::new();
+    let entries = spec.data.iter().enumerate();
+    let doubled = entries.filter_map(|(i, entry)| {
+        let place = target_key(&entry.match_.remote_ref);
+        let message = format!("an earlier entry goes to {place:?} too; name another place");
+        let field = format!("spec.data[{i}].match.remoteRef");
+        (!places.insert(place)).then(|| Complaint::error(field, message))
+    });
+    doubled.collect()
+}
+
+/// What changes the source before it is pushed; what is wrong with it goes to `complaints`.
+pub fn template(spec: &PushSecretSpec, complaints: &mut Vec<Complaint>) -> Option<Template> {
+    let raw = spec.template.as_ref();
+    raw.map(|raw| Template::parse("spec.template", raw, complaints))
 }
 
 /// How often values are pushed; zero or less is on changes only.
@@ -150,11 +192,12 @@ pub fn target(entry: &PushSecretData) -> Target {
 /// those with the same source key.
 ///
 /// # Errors
-/// When an expression cannot be read or two entries go to the same place.
+/// When an expression cannot be read, `transform` fails or two entries go to the same place.
 pub fn writes(
     spec: &PushSecretSpec,
     keys: &[&str],
     store: &Candidate,
+    transform: Transform<'_>,
 ) -> Result<Vec<Write>, String> {
     let mut writes: Vec<Write> = Vec::new();
     for (i, entry) in spec.data_to.iter().enumerate() {
@@ -163,8 +206,10 @@ pub fn writes(
         };
         if !matching(reference, std::slice::from_ref(store))?.is_empty() {
             let field = format!("spec.dataTo[{i}]");
-            writes
-                .extend(expanded(&field, entry, keys).map_err(|complaint| complaint.to_string())?);
+            writes.extend(
+                expanded(&field, entry, keys, transform)
+                    .map_err(|complaint| complaint.to_string())?,
+            );
         }
     }
     let named = |write: &Write| {
@@ -264,7 +309,7 @@ fn reversed(key: &str) -> String {
     text
 }
 
-type Expressions = (Option<Regex>, Vec<(Regex, String)>);
+type Expressions = (Option<Regex>, Vec<Rewrite>);
 
 fn expressions(field: &str, entry: &PushSecretDataTo) -> Result<Expressions, Complaint> {
     let read = |field: String, text: &str| {
@@ -283,9 +328,14 @@ fn expressions(field: &str, entry: &PushSecretDataTo) -> Result<Expressions, Com
         let field = format!("{field}.rewrite[{i}]");
         match (&rewrite.regexp, &rewrite.transform) {
             (Some(regexp), None) => {
-                rewrites.push((read(field, &regexp.source)?, regexp.target.clone()));
+                rewrites.push(Rewrite::Regexp {
+                    source: read(field, &regexp.source)?,
+                    target: regexp.target.clone(),
+                });
             }
-            (None, Some(_)) => return Err(Complaint::unserved(field, "only regexp is served yet")),
+            (None, Some(transform)) => {
+                rewrites.push(Rewrite::Transform(transform.template.clone()));
+            }
             _ => {
                 return Err(Complaint::error(
                     field,
@@ -297,7 +347,12 @@ fn expressions(field: &str, entry: &PushSecretDataTo) -> Result<Expressions, Com
     Ok((wanted.transpose()?, rewrites))
 }
 
-fn expanded(field: &str, entry: &PushSecretDataTo, keys: &[&str]) -> Result<Vec<Write>, Complaint> {
+fn expanded(
+    field: &str,
+    entry: &PushSecretDataTo,
+    keys: &[&str],
+    transform: Transform<'_>,
+) -> Result<Vec<Write>, Complaint> {
     let (wanted, rewrites) = expressions(field, entry)?;
     let strategy = entry.conversion_strategy;
     let reverse = strategy == Some(PushConversionStrategy::ReverseUnicode);
@@ -328,20 +383,16 @@ fn expanded(field: &str, entry: &PushSecretDataTo, keys: &[&str]) -> Result<Vec<
             bundle: Some(matched.into_iter().collect()),
         }]);
     }
-    let renamed = |key: &str| {
-        rewrites
-            .iter()
-            .fold(key.to_owned(), |name, (source, target)| {
-                source.replace_all(&name, target.as_str()).into_owned()
-            })
-    };
-    let each = matched.into_iter();
-    Ok(each
-        .map(|key| Write {
-            entry: made(Some(key.clone()), renamed(&key)),
+    let mut each = Vec::new();
+    for key in matched {
+        let renamed = rewrite::rename_key(&key, &rewrites, transform)
+            .map_err(|why| Complaint::error(format!("{field}.rewrite"), why))?;
+        each.push(Write {
+            entry: made(Some(key), renamed),
             bundle: None,
-        })
-        .collect())
+        });
+    }
+    Ok(each)
 }
 
 #[cfg(test)]
@@ -368,8 +419,17 @@ mod tests {
         }
     }
 
+    const PREFIX: Transform<'_> = &|template, key| Ok(format!("{template}{key}"));
+
+    #[test]
+    fn remote_names_are_transformed_after_what_stands_before() {
+        let changes = json!({"dataTo": [{"storeRef": {"name": "s"}, "rewrite": [
+            {"regexp": {"source": "^db-", "target": ""}}, {"transform": {"template": "prod/"}}]}]});
+        assert_eq!(places(&changes, &["db-user"]).unwrap(), ["prod/user"]);
+    }
+
     fn places(changes: &serde_json::Value, keys: &[&str]) -> Result<Vec<String>, String> {
-        let writes = writes(&spec(changes), keys, &store())?;
+        let writes = writes(&spec(changes), keys, &store(), PREFIX)?;
         Ok(writes
             .iter()
             .map(|write| target_key(&write.entry.match_.remote_ref))
@@ -392,7 +452,7 @@ mod tests {
     #[test]
     fn a_bundle_holds_every_matched_key() {
         let changes = json!({"dataTo": [{"storeRef": {"labelSelector": {"matchLabels": {"env": "prod"}}}, "remoteKey": "all"}]});
-        let writes = writes(&spec(&changes), &["a", "b"], &store()).unwrap();
+        let writes = writes(&spec(&changes), &["a", "b"], &store(), PREFIX).unwrap();
         assert_eq!(writes.len(), 1);
         assert_eq!(writes[0].bundle.as_ref().unwrap().len(), 2);
     }
@@ -440,7 +500,7 @@ mod tests {
     #[test]
     fn what_cannot_work_is_named() {
         let found = check(&spec(
-            &json!({"template": {}, "refreshInterval": "soon", "dataTo": [{}]}),
+            &json!({"template": {"templateFrom": [{}]}, "refreshInterval": "soon", "dataTo": [{}]}),
         ))
         .unwrap_err();
         let fields: Vec<&str> = found
@@ -451,7 +511,7 @@ mod tests {
             fields,
             [
                 "spec.refreshInterval",
-                "spec.template",
+                "spec.template.templateFrom[0]",
                 "spec.dataTo[0].storeRef"
             ]
         );

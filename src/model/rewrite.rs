@@ -20,18 +20,30 @@ pub enum Rewrite {
     },
     /// Merges the values, which must be JSON objects.
     Merge(RewriteMerge),
+    /// Renders a template over each key.
+    Transform(String),
 }
+
+/// Renders a template, the first argument, over the key that is the second.
+pub type Transform<'a> = &'a dyn Fn(&str, &str) -> Result<String, String>;
 
 /// Applies `rewrites` in order.
 ///
 /// # Errors
-/// When two keys become the same one, where ESO lets one of them win at random, or values cannot be
-/// merged.
-pub fn apply(mut map: SecretMap, rewrites: &[Rewrite]) -> Result<SecretMap, String> {
+/// When two keys become the same one, where ESO lets one of them win at random, values cannot be
+/// merged or `transform` fails.
+pub fn apply(
+    mut map: SecretMap,
+    rewrites: &[Rewrite],
+    transform: Transform<'_>,
+) -> Result<SecretMap, String> {
     for (position, rewrite) in rewrites.iter().enumerate() {
         let rewritten = match rewrite {
-            Rewrite::Regexp { source, target } => rename(map, source, target),
+            Rewrite::Regexp { source, target } => rename(map, |key| {
+                Ok(source.replace_all(key, target.as_str()).into_owned())
+            }),
             Rewrite::Merge(merge) => merged(map, merge),
+            Rewrite::Transform(template) => rename(map, |key| transform(template, key)),
         };
         map =
             rewritten.map_err(|error| format!("failed rewrite operation[{position}]: {error}"))?;
@@ -39,10 +51,36 @@ pub fn apply(mut map: SecretMap, rewrites: &[Rewrite]) -> Result<SecretMap, Stri
     Ok(map)
 }
 
-fn rename(map: SecretMap, source: &Regex, target: &str) -> Result<SecretMap, String> {
+/// The name that a key of no map gets; merging does nothing to it.
+///
+/// # Errors
+/// When `transform` fails.
+pub fn rename_key(
+    key: &str,
+    rewrites: &[Rewrite],
+    transform: Transform<'_>,
+) -> Result<String, String> {
+    let mut name = key.to_owned();
+    for (position, rewrite) in rewrites.iter().enumerate() {
+        name = match rewrite {
+            Rewrite::Regexp { source, target } => {
+                source.replace_all(&name, target.as_str()).into_owned()
+            }
+            Rewrite::Transform(template) => transform(template, &name)
+                .map_err(|error| format!("failed rewrite operation[{position}]: {error}"))?,
+            Rewrite::Merge(_) => name,
+        };
+    }
+    Ok(name)
+}
+
+fn rename(
+    map: SecretMap,
+    name: impl Fn(&str) -> Result<String, String>,
+) -> Result<SecretMap, String> {
     let mut rewritten = SecretMap::new();
     for (key, value) in map {
-        let new = source.replace_all(&key, target).into_owned();
+        let new = name(&key)?;
         if rewritten.get(&new).is_some() {
             return Err(format!("two keys become {new:?}"));
         }
@@ -109,6 +147,33 @@ mod tests {
     use super::*;
     use crate::secret::SecretBytes;
 
+    const NO_TEMPLATE: Transform<'_> = &|_, _| Err("there is no template".to_owned());
+
+    #[test]
+    fn keys_are_transformed_one_by_one() {
+        let map: SecretMap = ["b", "a"]
+            .into_iter()
+            .map(|key| (key.to_owned(), SecretBytes::from("v")))
+            .collect();
+        let rewrites = [Rewrite::Transform("x-".to_owned())];
+        let prefixed = apply(map, &rewrites, &|template, key| {
+            Ok(format!("{template}{key}"))
+        });
+        let keys: Vec<String> = prefixed.unwrap().keys().map(str::to_owned).collect();
+        assert_eq!(keys, ["x-a", "x-b"]);
+        let told = apply(
+            [("a".to_owned(), SecretBytes::from("v"))]
+                .into_iter()
+                .collect(),
+            &rewrites,
+            NO_TEMPLATE,
+        );
+        assert_eq!(
+            told.unwrap_err(),
+            "failed rewrite operation[0]: there is no template"
+        );
+    }
+
     fn rewrite(source: &str, target: &str, keys: &[&str]) -> Result<Vec<String>, String> {
         let map = keys
             .iter()
@@ -118,7 +183,7 @@ mod tests {
             source: Regex::new(source).unwrap(),
             target: target.to_owned(),
         };
-        apply(map, &[rewrite]).map(|map| map.keys().map(str::to_owned).collect())
+        apply(map, &[rewrite], NO_TEMPLATE).map(|map| map.keys().map(str::to_owned).collect())
     }
 
     #[test]
@@ -140,7 +205,7 @@ mod tests {
             .iter()
             .map(|(key, value)| ((*key).to_owned(), SecretBytes::from(*value)));
         let merge: RewriteMerge = serde_json::from_value(settings).unwrap();
-        let map = apply(map.collect(), &[Rewrite::Merge(merge)])?;
+        let map = apply(map.collect(), &[Rewrite::Merge(merge)], NO_TEMPLATE)?;
         let text = |value: &SecretBytes| value.expose_str().unwrap().to_owned();
         Ok(map
             .iter()

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus::{
-    Encoder as _, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry, TextEncoder,
+    Encoder as _, Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry,
+    TextEncoder,
 };
 
 /// Which kind of object a series is about.
@@ -19,13 +20,22 @@ pub enum Subject {
     SecretStore,
     /// ClusterSecretStores.
     ClusterSecretStore,
+    /// ClusterExternalSecrets.
+    ClusterExternalSecret,
+    /// PushSecrets.
+    PushSecret,
+    /// ClusterPushSecrets.
+    ClusterPushSecret,
 }
 
 impl Subject {
-    const ALL: [Self; 3] = [
+    const ALL: [Self; 6] = [
         Self::ExternalSecret,
         Self::SecretStore,
         Self::ClusterSecretStore,
+        Self::ClusterExternalSecret,
+        Self::PushSecret,
+        Self::ClusterPushSecret,
     ];
 
     /// The controller's name, which is also the prefix of its metrics.
@@ -35,6 +45,9 @@ impl Subject {
             Self::ExternalSecret => "externalsecret",
             Self::SecretStore => "secretstore",
             Self::ClusterSecretStore => "clustersecretstore",
+            Self::ClusterExternalSecret => "clusterexternalsecret",
+            Self::PushSecret => "pushsecret",
+            Self::ClusterPushSecret => "clusterpushsecret",
         }
     }
 }
@@ -52,11 +65,21 @@ struct Series {
     reconcile_seconds: HistogramVec,
     panics: IntCounterVec,
     webhook_requests: IntCounterVec,
+    webhook_shed: IntCounterVec,
     esc_requests: IntCounterVec,
     webhook_seconds: HistogramVec,
-    conditions: [GaugeVec; 3],
-    durations: [GaugeVec; 3],
+    conditions: [GaugeVec; 6],
+    durations: [GaugeVec; 6],
+    pulse: Pulse,
     injection: Injection,
+}
+
+/// Whether ExternalSecrets keep up.
+struct Pulse {
+    stale: GaugeVec,
+    overdue: GaugeVec,
+    overdue_count: Gauge,
+    deletions_held: Gauge,
 }
 
 /// What happens to pods and their Secrets.
@@ -90,6 +113,14 @@ impl Registering {
         metric
     }
 
+    fn single(&self, name: &str, help: &str) -> Gauge {
+        let metric = Gauge::new(name, help).expect("the name must be legal");
+        self.0
+            .register(Box::new(metric.clone()))
+            .expect("the name must be free");
+        metric
+    }
+
     fn histogram(&self, name: &str, labels: &[&str]) -> HistogramVec {
         let opts = HistogramOpts::new(name, "Seconds it took");
         let metric = HistogramVec::new(opts, labels).expect("the name must be legal");
@@ -97,6 +128,31 @@ impl Registering {
             .register(Box::new(metric.clone()))
             .expect("the name must be free");
         metric
+    }
+}
+
+impl Pulse {
+    fn new(new: &Registering) -> Self {
+        Self {
+            stale: new.gauge(
+                "latchkey_stale_seconds",
+                "Seconds since the values of a failing ExternalSecret were last confirmed",
+                &OBJECT,
+            ),
+            overdue: new.gauge(
+                "latchkey_refresh_overdue_seconds",
+                "Seconds since the refresh of an ExternalSecret should have begun",
+                &OBJECT,
+            ),
+            overdue_count: new.single(
+                "latchkey_overdue_refreshes",
+                "ExternalSecrets whose refresh should have begun long ago",
+            ),
+            deletions_held: new.single(
+                "latchkey_deletions_held",
+                "ExternalSecrets that the brake on mass deletion keeps from losing values",
+            ),
+        }
     }
 }
 
@@ -163,6 +219,11 @@ impl Metrics {
                 "Reconciles and requests that panicked",
                 &["where"],
             ),
+            webhook_shed: new.counter(
+                "latchkey_webhook_shed_total",
+                "Admission requests that were turned away because too many were under way",
+                &["webhook"],
+            ),
             webhook_requests: new.counter(
                 "controller_runtime_webhook_requests_total",
                 "Admission requests",
@@ -187,6 +248,7 @@ impl Metrics {
                 let name = format!("{}_reconcile_duration", subject.as_str());
                 new.gauge(&name, "Nanoseconds the last reconcile took", &OBJECT)
             }),
+            pulse: Pulse::new(&new),
             injection: Injection::new(&new),
             registry: new.0,
         }))
@@ -259,7 +321,39 @@ impl Metrics {
         if subject == Subject::ExternalSecret {
             drop(self.0.sync_calls.remove_label_values(&[name, namespace]));
             drop(self.0.sync_errors.remove_label_values(&[name, namespace]));
+            self.fresh(namespace, name);
+            self.on_time(namespace, name);
         }
+    }
+
+    /// The values of a failing ExternalSecret were last confirmed so many seconds ago.
+    pub fn stale(&self, namespace: &str, name: &str, seconds: f64) {
+        let stale = &self.0.pulse.stale;
+        stale.with_label_values(&[name, namespace]).set(seconds);
+    }
+
+    /// The values of an ExternalSecret are confirmed.
+    pub fn fresh(&self, namespace: &str, name: &str) {
+        drop(self.0.pulse.stale.remove_label_values(&[name, namespace]));
+    }
+
+    /// The refresh of an ExternalSecret should have begun so many seconds ago.
+    pub fn overdue(&self, namespace: &str, name: &str, seconds: f64) {
+        let overdue = &self.0.pulse.overdue;
+        overdue.with_label_values(&[name, namespace]).set(seconds);
+    }
+
+    /// The refresh of an ExternalSecret is not overdue.
+    pub fn on_time(&self, namespace: &str, name: &str) {
+        let overdue = &self.0.pulse.overdue;
+        drop(overdue.remove_label_values(&[name, namespace]));
+    }
+
+    /// How many refreshes are overdue, and how many ExternalSecrets may not lose values for now.
+    pub fn pulse(&self, overdue: usize, held: usize) {
+        let number = |count: usize| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
+        self.0.pulse.overdue_count.set(number(overdue));
+        self.0.pulse.deletions_held.set(number(held));
     }
 
     /// A provider was called.
@@ -286,6 +380,11 @@ impl Metrics {
             .webhook_seconds
             .with_label_values(&[webhook])
             .observe(took.as_secs_f64());
+    }
+
+    /// An admission request was turned away.
+    pub fn shed(&self, webhook: &str) {
+        self.0.webhook_shed.with_label_values(&[webhook]).inc();
     }
 
     /// The values of a Secret for pods could not be confirmed; `seconds` have passed since they were, or
@@ -371,7 +470,11 @@ mod tests {
             Duration::from_millis(1),
             true,
         );
+        metrics.stale("team", "app", 1.0);
+        metrics.overdue("team", "app", 1.0);
+        metrics.ready(Subject::PushSecret, "team", "push", false);
         metrics.forget(Subject::ExternalSecret, "team", "app");
+        metrics.forget(Subject::PushSecret, "team", "push");
         assert!(!metrics.encode().contains("team"));
     }
 }

@@ -63,7 +63,7 @@ mod splitting;
 mod strings;
 mod urls;
 mod versions;
-mod yaml;
+pub mod yaml;
 
 use std::collections::HashMap;
 use std::sync::LazyLock;

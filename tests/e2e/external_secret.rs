@@ -1,11 +1,11 @@
 //! ExternalSecrets that work.
 
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::json;
 
-use crate::world::{ORGANIZATION, TOKEN, world};
+use crate::world::{ORGANIZATION, Place, TOKEN, World, world};
 
 /// The blog's manifests, in their v1beta1 form.
 const ARTICLE: &str = r"
@@ -113,13 +113,21 @@ spec:
   dataFrom:
   - find: {name: {regexp: ^tok}}
     rewrite: [{regexp: {source: '^(.*)$', target: 'found-$1'}}]
+  - extract: {key: db}
+    rewrite: [{transform: {template: 'DB_{{ .value | upper }}'}}]
   data:
   - {secretKey: user, remoteRef: {key: db, property: user}}
   - {secretKey: greeting, remoteRef: {key: encoded, decodingStrategy: Base64}}
 ",
                 )
                 .await?;
-            let values = [("found-token", "t0"), ("greeting", "hello"), ("user", "u")];
+            let values = [
+                ("DB_PASSWORD", "p"),
+                ("DB_USER", "u"),
+                ("found-token", "t0"),
+                ("greeting", "hello"),
+                ("user", "u"),
+            ];
             let secret = place.holds("app-secret", &values).await?;
             let labels = secret.metadata.labels.unwrap_or_default();
             assert_eq!(labels["team"], "x");
@@ -270,6 +278,123 @@ spec:
             let gone = std::time::Duration::from_secs(10);
             crate::support::wait::until("the old Secret to go", gone, async || {
                 anyhow::ensure!(place.secret("before").await?.is_none(), "it is there");
+                Ok(())
+            })
+            .await
+        })
+        .await
+}
+
+#[tokio::test]
+async fn a_closed_window_holds_refreshes_back_and_force_sync_does_not_wait() -> anyhow::Result<()> {
+    let world = world().await?;
+    world
+        .run("windows", async |place| {
+            place.apply(STORE).await?;
+            place
+                .apply(
+                    "
+apiVersion: external-secrets.io/v1
+kind: ExternalSecret
+metadata: {name: app, namespace: NS}
+spec:
+  secretStoreRef: {name: fake}
+  refreshInterval: 2s
+  syncWindows: {kind: allow, windows: [{schedule: '0 0 29 2 *', duration: 1m}]}
+  data: [{secretKey: k, remoteRef: {key: token}}]
+",
+                )
+                .await?;
+            place.holds("app", &[("k", "t0")]).await?;
+            place.apply(&STORE.replace("t0", "t1")).await?;
+            let text = "secret synced; the refresh that is due waits for spec.syncWindows until ";
+            place.ready("ExternalSecret", "app", "True", text).await?;
+            place.holds("app", &[("k", "t0")]).await?;
+            let note = "external-secrets.io/force-sync=1";
+            let force = ["annotate", "es", "app", note, "-n", &place.namespace];
+            place.kubectl.run(force).await?;
+            place.holds("app", &[("k", "t1")]).await?;
+            Ok(())
+        })
+        .await
+}
+
+/// An object that keeps a ConfigMap.
+fn config_map(name: &str, target: &str) -> String {
+    format!(
+        "
+apiVersion: external-secrets.io/v1
+kind: ExternalSecret
+metadata: {{name: {name}, namespace: NS}}
+spec:
+  secretStoreRef: {{name: fake}}
+  refreshInterval: 1s
+  target: {{manifest: {{apiVersion: v1, kind: ConfigMap}}{target}}}
+  dataFrom: [{{extract: {{key: db}}}}]
+"
+    )
+}
+
+/// Waits until `app` was refreshed twice.
+async fn two_refreshes(world: &World, place: &Place) -> anyhow::Result<()> {
+    let of = [("name", "app"), ("namespace", place.namespace.as_str())];
+    let refreshes = async || {
+        let metrics = world.latchkey.metrics().await?;
+        anyhow::Ok(metrics.sum("externalsecret_sync_calls_total", &of))
+    };
+    let before = refreshes().await?;
+    crate::support::wait::until("two refreshes", crate::world::SOON, async || {
+        anyhow::ensure!(refreshes().await? >= before + 2.0, "not yet");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_config_map_is_kept_without_a_write_too_many_and_none_of_somebody_else_is_taken()
+-> anyhow::Result<()> {
+    let world = world().await?;
+    world
+        .run("manifest", async |place| {
+            let maps: Api<ConfigMap> = Api::namespaced(place.client.clone(), &place.namespace);
+            place
+                .apply("{apiVersion: v1, kind: ConfigMap, metadata: {name: foreign, namespace: NS}, data: {a: b}}")
+                .await?;
+            place.apply(STORE).await?;
+            place.apply(&config_map("foreign", "")).await?;
+            let text = "failed to take ownership of target secret";
+            place
+                .ready("ExternalSecret", "foreign", "False", text)
+                .await?;
+            let foreign = maps.get("foreign").await?.data.unwrap_or_default();
+            assert_eq!(foreign["a"], "b");
+
+            let template = ", template: {data: {url: '{{ .user }}:{{ .password }}'}}";
+            place.apply(&config_map("app", template)).await?;
+            place
+                .ready("ExternalSecret", "app", "True", "resource synced")
+                .await?;
+            let first = maps.get("app").await?;
+            assert_eq!(first.data.clone().unwrap_or_default()["url"], "u:p");
+            two_refreshes(world, place).await?;
+            let second = maps.get("app").await?;
+            assert_eq!(
+                second.metadata.resource_version,
+                first.metadata.resource_version
+            );
+            let changed = STORE.replace("\"u\"", "\"w\"");
+            place.apply(&changed).await?;
+            let soon = crate::world::SOON;
+            crate::support::wait::until("the changed value", soon, async || {
+                let data = maps.get("app").await?.data.unwrap_or_default();
+                anyhow::ensure!(data["url"] == "w:p", "{data:?}");
+                Ok(())
+            })
+            .await?;
+            let delete = ["delete", "es", "app", "-n", &place.namespace];
+            place.kubectl.run(delete).await?;
+            crate::support::wait::until("the owned ConfigMap to go", soon, async || {
+                anyhow::ensure!(maps.get_opt("app").await?.is_none(), "it is there");
                 Ok(())
             })
             .await

@@ -281,3 +281,118 @@ async fn a_template_that_fails_is_told_by_key_and_the_secret_stays() -> anyhow::
         })
         .await
 }
+
+/// A fake store with a value for each of these keys.
+fn fakes(keys: &[String]) -> String {
+    let data: Vec<_> = keys
+        .iter()
+        .map(|key| format!("{{key: {key}, value: v}}"))
+        .collect();
+    format!(
+        "
+apiVersion: external-secrets.io/v1
+kind: SecretStore
+metadata: {{name: fake, namespace: NS}}
+spec: {{provider: {{fake: {{data: [{}]}}}}}}
+",
+        data.join(", ")
+    )
+}
+
+#[tokio::test]
+async fn values_that_vanish_all_at_once_stay_until_somebody_allows_it() -> anyhow::Result<()> {
+    let world = world().await?;
+    world
+        .run("brake", async |place| {
+            let keys: Vec<String> = (0..12).map(|i| format!("key{i}")).collect();
+            place.apply(&fakes(&keys)).await?;
+            for key in &keys {
+                let object = format!(
+                    "
+apiVersion: external-secrets.io/v1
+kind: ExternalSecret
+metadata: {{name: {key}, namespace: NS}}
+spec:
+  secretStoreRef: {{name: fake}}
+  refreshInterval: 10s
+  target: {{deletionPolicy: Delete}}
+  data: [{{secretKey: k, remoteRef: {{key: {key}}}}}]
+"
+                );
+                place.apply(&object).await?;
+            }
+            for key in &keys {
+                place.holds(key, &[("k", "v")]).await?;
+            }
+            place.apply(&fakes(&["other".to_owned()])).await?;
+            for key in &keys {
+                let text =
+                    "the values are gone from the store and stay in the Secret: more objects than";
+                place.ready("ExternalSecret", key, "False", text).await?;
+                place.holds(key, &[("k", "v")]).await?;
+            }
+            let allow = [
+                "annotate",
+                "es",
+                &keys[0],
+                "latchkey.dev/allow-deletion=true",
+                "-n",
+                &place.namespace,
+            ];
+            place.kubectl.run(allow).await?;
+            let text = "secret deleted due to DeletionPolicy=Delete";
+            place
+                .ready("ExternalSecret", &keys[0], "True", text)
+                .await?;
+            ensure!(place.secret(&keys[0]).await?.is_none(), "it is there");
+            place.holds(&keys[1], &[("k", "v")]).await?;
+            Ok(())
+        })
+        .await
+}
+
+#[tokio::test]
+async fn a_declared_partial_sync_writes_what_it_has_and_keeps_the_rest() -> anyhow::Result<()> {
+    let world = world().await?;
+    world
+        .run("partial", async |place| {
+            let both = ["a".to_owned(), "b".to_owned()];
+            place.apply(&fakes(&both)).await?;
+            place
+                .apply(
+                    "
+apiVersion: external-secrets.io/v1
+kind: ExternalSecret
+metadata: {name: app, namespace: NS, annotations: {latchkey.dev/partial-sync: 'true'}}
+spec:
+  secretStoreRef: {name: fake}
+  refreshInterval: 2s
+  data:
+  - {secretKey: a, remoteRef: {key: a}}
+  - {secretKey: b, remoteRef: {key: b}}
+",
+                )
+                .await?;
+            place.holds("app", &[("a", "v"), ("b", "v")]).await?;
+            let one = fakes(&both[..1]).replace("value: v", "value: w");
+            place.apply(&one).await?;
+            place.holds("app", &[("a", "w"), ("b", "v")]).await?;
+            let text =
+                "some keys could not be read and keep their last value: spec.data[1] (key: b)";
+            let object = place.ready("ExternalSecret", "app", "False", text).await?;
+            let condition = condition(&object).unwrap();
+            ensure!(
+                condition["reason"] == "SecretPartiallySynced",
+                "{condition}"
+            );
+            let message = condition["message"].as_str().unwrap_or_default();
+            ensure!(message.contains("; stale since 20"), "{message}");
+            place.apply(&fakes(&both)).await?;
+            place
+                .ready("ExternalSecret", "app", "True", "secret synced")
+                .await?;
+            place.holds("app", &[("a", "v"), ("b", "v")]).await?;
+            Ok(())
+        })
+        .await
+}

@@ -195,9 +195,20 @@ async fn a_push_to_a_store_that_only_reads_is_told_and_does_not_hold_its_object(
                 Ok(())
             })
             .await?;
+            let failing = async || {
+                let of = [("namespace", place.namespace.as_str()), ("status", "False")];
+                let metrics = world.latchkey.metrics().await?;
+                anyhow::Ok(metrics.sum("pushsecret_status_condition", &of) > 0.0)
+            };
+            wait::until("the series", SOON, async || {
+                ensure!(failing().await?, "no series tells of the failure");
+                Ok(())
+            })
+            .await?;
             pushes.delete("push", &DeleteParams::default()).await?;
-            wait::until("the object to go", SOON, async || {
+            wait::until("the object and its series to go", SOON, async || {
                 ensure!(pushes.get_opt("push").await?.is_none());
+                ensure!(!failing().await?, "the series stays");
                 Ok(())
             })
             .await
@@ -251,7 +262,14 @@ async fn a_pushed_secret_follows_its_push_secret_and_goes_with_it() -> anyhow::R
             place.holds("one", &[("name", "u")]).await?;
             let all = place.holds("all", &[("pass", "p"), ("user", "u")]).await?;
             ensure!(all.metadata.labels.unwrap_or_default()["from"] == "push");
+            let source = json!({"apiVersion": "v1", "kind": "Secret",
+                "metadata": {"name": "source", "namespace": place.namespace}, "stringData": {"user": "v"}});
+            place.apply(&source.to_string()).await?;
+            place.holds("one", &[("name", "v")]).await?;
             let pushes = alpha(place, "PushSecret");
+            let made = Patch::Merge(json!({"spec": {"template": {"data": {"user": "{{ .user | upper }}"}}}}));
+            pushes.patch("push", &PatchParams::default(), &made).await?;
+            place.holds("one", &[("name", "V")]).await?;
             let fewer = Patch::Merge(json!({"spec": {"data": [
                 {"match": {"secretKey": "pass", "remoteRef": {"remoteKey": "one", "property": "name"}}}]}}));
             pushes.patch("push", &PatchParams::default(), &fewer).await?;

@@ -3,6 +3,7 @@
 #[path = "../support.rs"]
 mod support;
 
+mod admission;
 mod burst;
 mod certificates;
 mod chart;

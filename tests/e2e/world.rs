@@ -51,6 +51,7 @@ async fn start() -> anyhow::Result<World> {
     let esc = EscServer::start(logs, ORGANIZATION, TOKEN).await?;
     let options = RunOptions {
         esc_url: Some(esc.url()),
+        flags: &["--unsafe-allow-generic-targets"],
         ..RunOptions::default()
     };
     let latchkey = Latchkey::start("latchkey", plane.kubeconfig(), logs, &options).await?;

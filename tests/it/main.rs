@@ -7,10 +7,14 @@ mod support;
 mod admission_access;
 #[cfg(test)]
 mod admission_examples;
+#[cfg(all(test, feature = "provider-fake", feature = "provider-vault"))]
+mod admission_objects;
 #[cfg(test)]
 mod admission_pod;
 #[cfg(test)]
 mod admission_protocol;
+#[cfg(test)]
+mod admission_serving;
 #[cfg(test)]
 mod admission_world;
 #[cfg(test)]

@@ -11,7 +11,7 @@ use crate::controllers::pod_injection::{self, RestartBy, Revoked};
 use crate::controllers::{self, Options};
 use crate::http;
 use crate::model::duration;
-use crate::providers::{self, Registry};
+use crate::providers::AwsEndpoints;
 use crate::runtime::lease::{self, Candidate};
 use crate::runtime::{Bound, Drain, Handle, TaskResult};
 
@@ -24,19 +24,31 @@ const ESC_URL: &str = "https://api.pulumi.com/api/esc";
 pub(super) struct Args {
     /// Address of the ESC API for stores without `apiUrl`
     #[arg(long, default_value = ESC_URL, value_name = "URL")]
-    esc_url: String,
+    pub(super) esc_url: String,
     /// Time between two validations of a store that names no interval
     #[arg(long, default_value = "5m", value_parser = duration::parse, value_name = "DURATION")]
     store_requeue_interval: SignedDuration,
-    /// Objects of one kind reconciled at once
+    /// Objects of one kind reconciled at once; of ExternalSecrets, which mostly wait for their stores, four
+    /// times as many
     #[arg(long, default_value_t = 16, value_name = "N")]
     concurrent: u16,
+    /// ExternalSecrets of one store reconciled at once, so that a slow store does not hold up the others
+    #[arg(long, default_value_t = 8, value_name = "N")]
+    concurrent_per_store: u16,
+    /// Objects that may lose their Secret or keys of it within ten minutes because the store says that the
+    /// values are gone; when it says so for more, all are kept and their conditions tell it. 0 keeps none
+    #[arg(long, default_value_t = 10, value_name = "N")]
+    deletion_limit: usize,
     /// Lets ExternalSecrets take over Secrets that nobody owns, as ESO does, without being asked
     #[arg(long)]
     adopt_unowned_secrets: bool,
     /// How long replaced values of a generator that takes them back stay valid
     #[arg(long, default_value = "2m", value_parser = duration::parse, value_name = "DURATION")]
     generator_gc_grace_period: SignedDuration,
+    /// Lets ExternalSecrets keep objects of other kinds than Secret (`spec.target.manifest`), whose values
+    /// whoever may read the kind can read
+    #[arg(long)]
+    unsafe_allow_generic_targets: bool,
     /// How long a Secret made for pods stays after the last of them has gone
     #[arg(long, default_value = "1h", value_parser = duration::parse, value_name = "DURATION")]
     retain: SignedDuration,
@@ -51,7 +63,7 @@ pub(super) struct Args {
     #[arg(long, value_enum, default_value_t = Restart::Template, value_name = "WAY")]
     restart: Restart,
     #[command(flatten)]
-    aws: providers::AwsEndpoints,
+    pub(super) aws: AwsEndpoints,
     #[command(flatten)]
     lease: lease::Args,
 }
@@ -98,26 +110,25 @@ impl From<Restart> for RestartBy {
 /// Adds the operator to a process.
 pub(super) fn add(process: &mut Bound, args: Args, shared: &Shared) -> anyhow::Result<()> {
     let Args {
-        esc_url,
+        // The registry, which is shared, has it.
+        esc_url: _,
         store_requeue_interval,
         concurrent,
+        concurrent_per_store,
+        deletion_limit,
         adopt_unowned_secrets,
         generator_gc_grace_period,
+        unsafe_allow_generic_targets,
         retain,
         on_revoke,
         revoke_grace,
         restart,
-        aws,
+        aws: _,
         lease,
     } = args;
-    let registry = Registry::new(&providers::Options {
-        esc_url,
-        aws,
-        ..providers::Options::default()
-    })?;
     let context = Arc::new(controllers::Context::new(
         shared.client.clone(),
-        Arc::new(registry),
+        Arc::clone(&shared.registry),
         Arc::new(KubeSecretReader::new(shared.client.clone())),
         shared.metrics.clone(),
         Arc::clone(&shared.reauthorizer),
@@ -125,6 +136,9 @@ pub(super) fn add(process: &mut Bound, args: Args, shared: &Shared) -> anyhow::R
             controller_class: shared.controller_class.clone(),
             store_interval: store_requeue_interval.unsigned_abs(),
             concurrency: concurrent,
+            lanes: (usize::from(concurrent) * 4, concurrent_per_store.into()),
+            deletion_limit,
+            generic_targets: unsafe_allow_generic_targets,
             adopt_unowned: adopt_unowned_secrets,
             http: http::Client::new(&http::Options::default())?,
             generator_grace: generator_gc_grace_period.unsigned_abs(),
@@ -139,17 +153,7 @@ pub(super) fn add(process: &mut Bound, args: Args, shared: &Shared) -> anyhow::R
         on_revoke: on_revoke.with(revoke_grace),
         restart: restart.into(),
     };
-    let candidate = lease.enable_leader_election.then(|| {
-        let identity = shared.identity.clone();
-        let client = shared.client.clone();
-        Candidate::new(
-            client,
-            &shared.own_namespace,
-            identity,
-            &lease,
-            Timestamp::now,
-        )
-    });
+    let candidate = candidate(&lease, shared);
     let ready = process.initializing("operator");
     let drain = process.drain();
     process.task(
@@ -157,6 +161,16 @@ pub(super) fn add(process: &mut Bound, args: Args, shared: &Shared) -> anyhow::R
         operate(context, injection, candidate, ready, drain),
     );
     Ok(())
+}
+
+/// The candidate for leadership, if one of several processes is to lead.
+fn candidate(lease: &lease::Args, shared: &Shared) -> Option<Candidate> {
+    lease.enable_leader_election.then(|| {
+        let identity = shared.identity.clone();
+        let client = shared.client.clone();
+        let namespace = &shared.own_namespace;
+        Candidate::new(client, namespace, identity, lease, Timestamp::now)
+    })
 }
 
 /// Runs the controllers, as the leader if one of several processes is to lead.

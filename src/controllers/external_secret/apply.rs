@@ -1,6 +1,6 @@
 //! Performs what was planned: the fetch, one write of the Secret, one of the status.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -8,15 +8,17 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::Resource as _;
 use kube::api::ObjectMeta;
 
-use super::fetch::{Fetched, fetch};
+use super::brake::{Loss, Verdict};
+use super::fetch::{Fetched, Wanted, fetch};
+use super::manifest;
 use super::memory::Verified;
 use super::observe::Snapshot;
-use super::plan::{Content, Dress, Existing, Failure, Object, Write, plan_write};
+use super::plan::{Content, Dress, Existing, Failure, Keeps, Object, Write, dropped, plan_write};
 use super::render::content;
 use super::status::{self, Outcome};
 use crate::api;
 use crate::api::v1::CreationPolicy;
-use crate::api::well_known::{DATA_HASH_ANNOTATION, MANAGED_LABEL};
+use crate::api::well_known::{ALLOW_DELETION_ANNOTATION, PARTIAL_SYNC_ANNOTATION};
 use crate::cluster::events::Occurrence;
 use crate::cluster::request::Error;
 use crate::cluster::secret_object::{Stored, Version};
@@ -27,7 +29,7 @@ use crate::model::hash;
 use crate::secret::SecretMap;
 
 /// Wait before a pass that lost a race is made again.
-const RACE_WAIT: Duration = Duration::from_millis(200);
+pub(super) const RACE_WAIT: Duration = Duration::from_millis(200);
 
 /// How a pass ended.
 pub(super) enum Ended {
@@ -49,25 +51,62 @@ pub(super) async fn refresh(
     let Ok(spec) = &snapshot.parsed else {
         return Ended::Failed(Failure::lasting("the ExternalSecret cannot be served", ""));
     };
-    let owner = owner(snapshot);
-    let stores = snapshot.sources.stores();
-    let mut fetched = match fetch(context, spec, stores, Some(owner), not_before).await {
+    let annotations = metadata.annotations.as_ref();
+    let partial = annotations
+        .and_then(|all| all.get(PARTIAL_SYNC_ANNOTATION))
+        .is_some_and(|value| value == "true");
+    let wanted = Wanted {
+        not_before,
+        partial,
+        owner: Some(owner(snapshot)),
+    };
+    let mut fetched = match fetch(context, spec, snapshot.sources.stores(), wanted).await {
         Ok(fetched) => fetched,
         Err(failure) => return Ended::Failed(failure),
     };
     let data = std::mem::take(&mut fetched.data);
-    let ended = match content(context, spec, data).await {
-        Ok(content) => write(context, snapshot, spec, metadata, &fetched, content).await,
-        Err(failure) => Ended::Failed(failure),
-    };
-    let records = &fetched.made;
-    match ended {
-        Ended::Told(..) => generated::settle(context, &spec.namespace, records).await,
-        Ended::Failed(_) | Ended::Raced(_) => {
-            generated::discard(context, &spec.namespace, records).await;
+    let records = std::mem::take(&mut fetched.made);
+    let ended = bring(context, snapshot, spec, metadata, &fetched, data).await;
+    match (ended, fetched.failed) {
+        (Ended::Told(outcome, occurrence), failed) => {
+            generated::settle(context, &spec.namespace, &records).await;
+            failed.map_or(Ended::Told(outcome, occurrence), Ended::Failed)
+        }
+        (ended, _) => {
+            generated::discard(context, &spec.namespace, &records).await;
+            ended
         }
     }
-    ended
+}
+
+/// Brings the target in line with the values that were fetched.
+async fn bring(
+    context: &Context,
+    snapshot: &Snapshot,
+    spec: &ExternalSecret,
+    metadata: &ObjectMeta,
+    fetched: &Fetched,
+    data: SecretMap,
+) -> Ended {
+    if let Some(manifest) = &spec.target.manifest {
+        if let Some(failure) = &fetched.failed {
+            return Ended::Failed(failure.clone());
+        }
+        let object = object(snapshot, spec, metadata);
+        if data.is_empty() && fetched.found_nothing {
+            let (reason, message) = (status::RESOURCE_SYNCED, status::RETAINED);
+            return synced(snapshot, reason, message, false, None);
+        }
+        return manifest::keep(context, snapshot, &object, manifest, data).await;
+    }
+    let content = match content(context, spec, data).await {
+        Ok(content) => Content {
+            keeps: fetched.keeps.clone(),
+            ..content
+        },
+        Err(failure) => return Ended::Failed(failure),
+    };
+    write(context, snapshot, spec, metadata, fetched, content).await
 }
 
 /// The object as an owner of records; they go with it.
@@ -82,80 +121,8 @@ fn owner(snapshot: &Snapshot) -> OwnerReference {
     }
 }
 
-/// Brings the Secret in line with the values it has; where it lost them, new ones are made.
-///
-/// # Errors
-/// When the API server cannot be reached or refuses.
-pub(super) async fn keep(
-    context: &Context,
-    snapshot: &Snapshot,
-    metadata: &ObjectMeta,
-) -> Result<Ended, Error> {
-    let Ok(spec) = &snapshot.parsed else {
-        return Ok(Ended::Failed(Failure::lasting(
-            "the ExternalSecret cannot be served",
-            "",
-        )));
-    };
-    let stored = context
-        .objects
-        .read(&spec.namespace, &spec.target.name)
-        .await?;
-    let memory = context.memories.recall(&snapshot.key);
-    let manager = hash::field_manager(&spec.name);
-    let ours = stored
-        .as_ref()
-        .map(|stored| stored.managed_by(&manager).data);
-    let kept = stored.map(|stored| stored.content).filter(|content| {
-        let present = hash::data(&content.data);
-        let told = content.annotations.get(DATA_HASH_ANNOTATION);
-        let known = memory.verified.as_ref().map(|verified| &verified.data_hash);
-        !content.data.is_empty() && [told, known].iter().flatten().all(|hash| **hash == present)
-    });
-    let Some(kept) = kept else {
-        return Ok(refresh(context, snapshot, metadata, context.now()).await);
-    };
-    let mut data = kept.data;
-    if let Some(ours) = ours {
-        leave_foreign(&mut data, spec.target.creation, &ours);
-    }
-    // What a template made of the metadata when the values were made stays with them.
-    let dress = spec.target.template.as_ref().map(|template| Dress {
-        type_: kept.type_,
-        labels: kept.labels,
-        annotations: kept.annotations,
-        finalizers: template.finalizers.clone(),
-    });
-    let content = Content {
-        dress,
-        ..Content::plain(data)
-    };
-    let fetched = Fetched {
-        skipped: memory.skipped,
-        ..Fetched::default()
-    };
-    Ok(write(context, snapshot, spec, metadata, &fetched, content).await)
-}
-
-/// Takes away the values that somebody else keeps in a Secret that is shared.
-fn leave_foreign(data: &mut SecretMap, creation: CreationPolicy, ours: &BTreeSet<String>) {
-    if !matches!(
-        creation,
-        CreationPolicy::Merge | CreationPolicy::CreateOrMerge
-    ) {
-        return;
-    }
-    let foreign: Vec<String> = data
-        .keys()
-        .filter(|key| !ours.contains(*key))
-        .map(str::to_owned)
-        .collect();
-    for key in &foreign {
-        data.remove(key);
-    }
-}
-
-async fn write(
+/// Brings the Secret in line with `content`.
+pub(super) async fn write(
     context: &Context,
     snapshot: &Snapshot,
     spec: &ExternalSecret,
@@ -165,6 +132,7 @@ async fn write(
 ) -> Ended {
     let skipped = skipped_event(context, snapshot, fetched);
     if is_unchanged(context, snapshot, &content) {
+        context.brake.withdraw(&snapshot.key);
         return synced(
             snapshot,
             status::SECRET_SYNCED,
@@ -193,7 +161,8 @@ async fn write(
                 told,
             )
         }
-        Ok(Err(failure)) => Ended::Failed(failure),
+        Ok(Err(Stop::Failed(failure))) => Ended::Failed(failure),
+        Ok(Err(Stop::Later(wait))) => Ended::Raced(wait),
         Err(error) if error.is_conflict() => Ended::Raced(RACE_WAIT),
         Err(error) => Ended::Failed(Failure::passing(status::NOT_UPDATED, error.to_string())),
     }
@@ -214,6 +183,12 @@ fn is_unchanged(context: &Context, snapshot: &Snapshot, content: &Content) -> bo
         })
 }
 
+/// Why nothing, or not all of it, was written.
+enum Stop {
+    Failed(Failure),
+    Later(Duration),
+}
+
 struct Written {
     reason: &'static str,
     message: &'static str,
@@ -227,45 +202,128 @@ async fn write_secret(
     spec: &ExternalSecret,
     metadata: &ObjectMeta,
     content: Content,
-) -> Result<Result<Written, Failure>, Error> {
+) -> Result<Result<Written, Stop>, Error> {
     let (namespace, name) = (&spec.namespace, &spec.target.name);
     let manager = hash::field_manager(&spec.name);
     let object = object(snapshot, spec, metadata);
     let unknown = snapshot.target().is_none();
-    let optimistic = unknown && spec.target.creation != CreationPolicy::Merge;
-    if optimistic {
-        match plan_write(&object, content.duplicate(), None, context.consent) {
-            Ok(Write::Create(desired)) => match context
-                .objects
-                .create(namespace, name, &manager, &desired)
-                .await
-            {
-                Ok(version) => {
-                    remember(
-                        context,
-                        snapshot,
-                        version,
-                        hash::data(&desired.data),
-                        content.dress.clone(),
-                    );
-                    return Ok(Ok(changed(Occurrence::normal("Created", "secret created"))));
-                }
-                Err(error) if error.is_conflict() => {}
-                Err(error) => return Err(error),
-            },
-            Ok(Write::Nothing(reason, message)) if reason == status::SECRET_SYNCED => {
-                return Ok(Ok(nothing(reason, message)));
-            }
-            Ok(_) => {}
-            Err(failure) => return Ok(Err(failure)),
+    if unknown && spec.target.creation != CreationPolicy::Merge {
+        let created = create(context, snapshot, &object, &manager, &content).await?;
+        if let Some(ended) = created {
+            return Ok(ended);
         }
     }
     let stored = context.objects.read(namespace, name).await?;
     let existing = stored.as_ref().map(|stored| existing(stored, &manager));
     let dress = content.dress.clone();
-    let planned = plan_write(&object, content, existing.as_ref(), context.consent);
+    let planned = plan_write(
+        &object,
+        content.duplicate(),
+        existing.as_ref(),
+        context.consent,
+    );
+    let planned = planned.map_err(Stop::Failed).and_then(|write| {
+        restrained(
+            context,
+            snapshot,
+            &object,
+            content,
+            existing.as_ref(),
+            write,
+        )
+    });
     drop(existing);
-    perform(context, snapshot, spec, &manager, stored, planned, dress).await
+    let (write, held) = match planned {
+        Ok(planned) => planned,
+        Err(stop) => return Ok(Err(stop)),
+    };
+    let written = perform(context, snapshot, spec, &manager, stored, write, dress).await?;
+    Ok(held.map_or(Ok(written), |failure| Err(Stop::Failed(failure))))
+}
+
+/// Creates a Secret that the cache does not know; `None` where there is one all the same.
+async fn create(
+    context: &Context,
+    snapshot: &Snapshot,
+    object: &Object<'_>,
+    manager: &str,
+    content: &Content,
+) -> Result<Option<Result<Written, Stop>>, Error> {
+    let (namespace, name) = (&object.spec.namespace, &object.spec.target.name);
+    let planned = plan_write(object, content.duplicate(), None, context.consent);
+    let desired = match planned {
+        Ok(Write::Create(desired)) => desired,
+        Ok(Write::Nothing(reason, message)) if reason == status::SECRET_SYNCED => {
+            return Ok(Some(Ok(nothing(reason, message))));
+        }
+        Ok(_) => return Ok(None),
+        Err(failure) => return Ok(Some(Err(Stop::Failed(failure)))),
+    };
+    let created = context.objects.create(namespace, name, manager, &desired);
+    let version = match created.await {
+        Ok(version) => version,
+        Err(error) if error.is_conflict() => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let data_hash = hash::data(&desired.data);
+    remember(context, snapshot, version, data_hash, content.dress.clone());
+    let told = Occurrence::normal("Created", "secret created");
+    Ok(Some(Ok(changed(told))))
+}
+
+/// The write as far as the brake on mass deletion lets it pass, and what to tell if that is not all
+/// of it. Only what the store took away is looked at: what the user took out of the object goes.
+fn restrained(
+    context: &Context,
+    snapshot: &Snapshot,
+    object: &Object<'_>,
+    content: Content,
+    existing: Option<&Existing<'_>>,
+    write: Write,
+) -> Result<(Write, Option<Failure>), Stop> {
+    let loses_keys = || {
+        snapshot.is_as_synced(context)
+            && existing.is_some_and(|existing| dropped(existing, &write) > 0)
+    };
+    let loss = match &write {
+        Write::Delete(_) => Loss::Secret,
+        _ if loses_keys() => Loss::Part,
+        _ => {
+            context.brake.withdraw(&snapshot.key);
+            return Ok((write, None));
+        }
+    };
+    let allowed = object.annotations.get(ALLOW_DELETION_ANNOTATION);
+    if allowed.is_some_and(|value| value == "true") {
+        return Ok((write, None));
+    }
+    match context.brake.ask(&snapshot.key, loss, context.now()) {
+        Verdict::Granted => return Ok((write, None)),
+        Verdict::Pause(wait) => return Err(Stop::Later(wait)),
+        Verdict::Held => {}
+    }
+    let failure = held();
+    if loss == Loss::Secret {
+        return Err(Stop::Failed(failure));
+    }
+    let kept = Content {
+        keeps: Keeps::All,
+        ..content
+    };
+    let kept = plan_write(object, kept, existing, context.consent).map_err(Stop::Failed)?;
+    Ok((kept, Some(failure)))
+}
+
+/// Why a deletion is held back.
+pub(super) fn held() -> Failure {
+    let cause = format!(
+        "more objects than --deletion-limit would lose values at about the same time; if that is meant, annotate \
+         the ExternalSecret with {ALLOW_DELETION_ANNOTATION}=true or run latchkey with a higher limit"
+    );
+    Failure {
+        reason: status::DELETION_HELD,
+        ..Failure::passing(status::HELD, cause)
+    }
 }
 
 async fn perform(
@@ -274,13 +332,12 @@ async fn perform(
     spec: &ExternalSecret,
     manager: &str,
     stored: Option<Stored>,
-    planned: Result<Write, Failure>,
+    planned: Write,
     dress: Option<Dress>,
-) -> Result<Result<Written, Failure>, Error> {
+) -> Result<Written, Error> {
     let (namespace, name) = (&spec.namespace, &spec.target.name);
     let written = match (planned, stored) {
-        (Err(failure), _) => return Ok(Err(failure)),
-        (Ok(Write::Create(desired)), _) => {
+        (Write::Create(desired), _) => {
             let version = context
                 .objects
                 .create(namespace, name, manager, &desired)
@@ -288,12 +345,12 @@ async fn perform(
             remember(context, snapshot, version, hash::data(&desired.data), dress);
             changed(Occurrence::normal("Created", "secret created"))
         }
-        (Ok(Write::Replace(desired)), Some(stored)) => {
+        (Write::Replace(desired), Some(stored)) => {
             let version = context.objects.replace(stored, manager, &desired).await?;
             remember(context, snapshot, version, hash::data(&desired.data), dress);
             changed(Occurrence::normal("Updated", "secret updated"))
         }
-        (Ok(Write::Delete(version)), _) => {
+        (Write::Delete(version), _) => {
             context.objects.delete(namespace, name, &version).await?;
             context
                 .memories
@@ -305,63 +362,19 @@ async fn perform(
                 occurrence: Some(Occurrence::normal("Deleted", status::DELETED)),
             }
         }
-        (Ok(Write::Nothing(reason, message)), stored) => {
+        (Write::Nothing(reason, message), stored) => {
             if let Some(stored) = stored {
                 let hash = hash::data(&stored.content.data);
                 remember(context, snapshot, version_of(&stored), hash, dress);
             }
             nothing(reason, message)
         }
-        (Ok(Write::Replace(_)), None) => nothing(status::SECRET_SYNCED, status::SYNCED),
+        (Write::Replace(_), None) => nothing(status::SECRET_SYNCED, status::SYNCED),
     };
-    Ok(Ok(written))
+    Ok(written)
 }
 
-/// Reads the Secret and sees whether it still is what was written; then remembers it as right.
-///
-/// # Errors
-/// When the API server cannot be reached or refuses.
-pub(super) async fn verify(
-    context: &Context,
-    snapshot: &Snapshot,
-    metadata: &ObjectMeta,
-) -> Result<bool, Error> {
-    let Ok(spec) = &snapshot.parsed else {
-        return Ok(true);
-    };
-    let Some(stored) = context
-        .objects
-        .read(&spec.namespace, &spec.target.name)
-        .await?
-    else {
-        return Ok(false);
-    };
-    let needs_no_write = || {
-        let content = Content::plain(stored.content.data.duplicate());
-        let existing = existing(&stored, &hash::field_manager(&spec.name));
-        let planned = plan_write(
-            &object(snapshot, spec, metadata),
-            content,
-            Some(&existing),
-            context.consent,
-        );
-        matches!(planned, Ok(Write::Nothing(..)))
-    };
-    let present = hash::data(&stored.content.data);
-    let labels = &stored.content.labels;
-    let marked = labels
-        .get(MANAGED_LABEL)
-        .is_some_and(|value| value == "true")
-        && stored.content.annotations.get(DATA_HASH_ANNOTATION) == Some(&present);
-    // What a template makes of the metadata is not known without the values.
-    let intact = marked && (spec.target.template.is_some() || needs_no_write());
-    if intact {
-        remember(context, snapshot, version_of(&stored), present, None);
-    }
-    Ok(intact)
-}
-
-fn object<'a>(
+pub(super) fn object<'a>(
     snapshot: &'a Snapshot,
     spec: &'a ExternalSecret,
     metadata: &'a ObjectMeta,
@@ -375,7 +388,7 @@ fn object<'a>(
     }
 }
 
-fn existing<'a>(stored: &'a Stored, manager: &str) -> Existing<'a> {
+pub(super) fn existing<'a>(stored: &'a Stored, manager: &str) -> Existing<'a> {
     Existing {
         version: version_of(stored),
         content: &stored.content,
@@ -383,14 +396,14 @@ fn existing<'a>(stored: &'a Stored, manager: &str) -> Existing<'a> {
     }
 }
 
-fn version_of(stored: &Stored) -> Version {
+pub(super) fn version_of(stored: &Stored) -> Version {
     Version {
         uid: stored.uid.clone(),
         resource_version: stored.resource_version.clone(),
     }
 }
 
-fn remember(
+pub(super) fn remember(
     context: &Context,
     snapshot: &Snapshot,
     version: Version,

@@ -10,12 +10,14 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 
 use crate::api::v1::{DecodingStrategy, DeletionPolicy};
 use crate::controllers::Context;
-use crate::controllers::external_secret::plan::Failure;
+use crate::controllers::external_secret::plan::{Failure, Keeps};
+use crate::controllers::external_secret::render::transformed;
 use crate::controllers::external_secret::status;
 use crate::controllers::generated::{self, Asker, Recorded};
 use crate::model::external_secret::{Entry, ExternalSecret, GeneratorId, Source};
+use crate::model::keys;
+use crate::model::rewrite::{self, Rewrite};
 use crate::model::secret_store::{Store, StoreId};
-use crate::model::{keys, rewrite};
 use crate::providers::{ClientContext, ErrorKind, SecretsClient};
 use crate::secret::{SecretBytes, SecretMap};
 
@@ -30,6 +32,20 @@ pub(in crate::controllers) struct Fetched {
     pub made: Vec<Recorded>,
     /// Whether a search answered nothing; an empty answer alone must not delete anything.
     pub found_nothing: bool,
+    /// Why some entries have no value, where the object is content with the others.
+    pub failed: Option<Failure>,
+    /// The keys that those entries would have made, which keep their last value.
+    pub keeps: Keeps,
+}
+
+/// What a refresh asks for.
+pub(in crate::controllers) struct Wanted {
+    /// Values fetched before are too old.
+    pub not_before: Timestamp,
+    /// Whether the object is content with the entries that have a value.
+    pub partial: bool,
+    /// The object as an owner of records; without it, nothing is made that needs one.
+    pub owner: Option<OwnerReference>,
 }
 
 /// Why an entry has no value.
@@ -66,20 +82,21 @@ impl From<crate::providers::Error> for EntryError {
 /// Fetches every entry, each store by one client; values fetched before `not_before` are too old.
 ///
 /// # Errors
-/// When any entry fails: the failure lists every entry that did, so that all can be mended at once.
+/// When any entry fails: the failure lists every entry that did, so that all can be mended at once. With
+/// `partial` it is part of what was fetched, as long as anything was.
 pub(in crate::controllers) async fn fetch(
     context: &Context,
     object: &ExternalSecret,
     stores: &HashMap<StoreId, Arc<Store>>,
-    owner: Option<OwnerReference>,
-    not_before: Timestamp,
+    wanted: Wanted,
 ) -> Result<Fetched, Failure> {
     let asker = Asker {
         kind: "ExternalSecret",
         namespace: object.namespace.clone(),
         name: object.name.clone(),
-        owner,
+        owner: wanted.owner,
     };
+    let not_before = wanted.not_before;
     let made = Mutex::default();
     let mut clients = HashMap::new();
     for id in object.stores() {
@@ -96,19 +113,18 @@ pub(in crate::controllers) async fn fetch(
     let fetches = object.entries.iter().map(|entry| async {
         let client = entry.store.as_ref().map(|store| &clients[store]);
         match (&entry.source, client) {
-            (Source::Generate(generator), _) => generate(context, &asker, entry, generator, &made)
-                .await
-                .and_then(|values| {
-                    finish(entry, Answer::Many(values)).map_err(EntryError::invalid)
-                }),
-            (_, Some(Ok(client))) => fetch_entry(client.as_ref(), entry).await,
+            (Source::Generate(generator), _) => {
+                let values = generate(context, &asker, entry, generator, &made).await?;
+                finished(context, entry, Answer::Many(values)).await
+            }
+            (_, Some(Ok(client))) => fetch_entry(context, client.as_ref(), entry).await,
             (_, Some(Err(error))) => Err(error.clone()),
             (_, None) => Err(EntryError::invalid("no store is named")),
         }
     });
     let answers = join_all(fetches).await;
     let made: Vec<Recorded> = made.into_inner().unwrap_or_else(PoisonError::into_inner);
-    match merge(object, answers) {
+    match merge(object, answers, wanted.partial) {
         Ok(fetched) => Ok(Fetched { made, ..fetched }),
         Err(failure) => {
             generated::discard(context, &object.namespace, &made).await;
@@ -155,7 +171,11 @@ async fn generate(
     Ok(values)
 }
 
-async fn fetch_entry(client: &dyn SecretsClient, entry: &Entry) -> Result<SecretMap, EntryError> {
+async fn fetch_entry(
+    context: &Context,
+    client: &dyn SecretsClient,
+    entry: &Entry,
+) -> Result<SecretMap, EntryError> {
     let started = std::time::Instant::now();
     let answer = match &entry.source {
         Source::Single { reference, .. } => client.get(reference).await.map(Answer::Single),
@@ -169,7 +189,25 @@ async fn fetch_entry(client: &dyn SecretsClient, entry: &Entry) -> Result<Secret
         ok = answer.is_ok(),
         "Fetched entry"
     );
-    finish(entry, answer?).map_err(EntryError::invalid)
+    finished(context, entry, answer?).await
+}
+
+/// As [`finish`]; a thread of its own where templates make keys, which may take it for a second.
+async fn finished(
+    context: &Context,
+    entry: &Entry,
+    answer: Answer,
+) -> Result<SecretMap, EntryError> {
+    let now = context.now();
+    let renders = |rewrite: &Rewrite| matches!(rewrite, Rewrite::Transform(_));
+    if !entry.rewrite.iter().any(renders) {
+        return finish(entry, answer, now).map_err(EntryError::invalid);
+    }
+    let entry = entry.clone();
+    let finished = tokio::task::spawn_blocking(move || finish(&entry, answer, now)).await;
+    let finished =
+        finished.map_err(|_| "the template made latchkey panic; its log has the cause".to_owned());
+    finished.flatten().map_err(EntryError::invalid)
 }
 
 enum Answer {
@@ -178,7 +216,7 @@ enum Answer {
 }
 
 /// Makes keys legal and decodes values (eso.md §2.6).
-fn finish(entry: &Entry, answer: Answer) -> Result<SecretMap, String> {
+fn finish(entry: &Entry, answer: Answer, now: Timestamp) -> Result<SecretMap, String> {
     let values = match (answer, &entry.source) {
         (Answer::Single(value), Source::Single { secret_key, .. }) => {
             [(secret_key.clone(), value)].into_iter().collect()
@@ -197,8 +235,10 @@ fn finish(entry: &Entry, answer: Answer) -> Result<SecretMap, String> {
             })?
         }
         (Answer::Many(values), _) => keys::validate(
-            rewrite::apply(values, &entry.rewrite)
-                .map_err(|error| format!("error applying rewrite to keys: {error}"))?,
+            rewrite::apply(values, &entry.rewrite, &|template, key| {
+                transformed(now, template, key)
+            })
+            .map_err(|error| format!("error applying rewrite to keys: {error}"))?,
         )?,
     };
     let mut finished = SecretMap::new();
@@ -228,12 +268,21 @@ fn name(strategy: DecodingStrategy) -> &'static str {
     }
 }
 
+/// The keys that an entry would have made.
+fn keeps(entry: &Entry) -> Keeps {
+    match &entry.source {
+        Source::Single { secret_key, .. } => Keeps::Keys([secret_key.clone()].into()),
+        _ => Keeps::All,
+    }
+}
+
 fn merge(
     object: &ExternalSecret,
     answers: Vec<Result<SecretMap, EntryError>>,
+    partial: bool,
 ) -> Result<Fetched, Failure> {
     let mut fetched = Fetched::default();
-    let mut errors: Vec<(String, EntryError)> = Vec::new();
+    let mut errors: Vec<(&Entry, EntryError)> = Vec::new();
     for (entry, answer) in object.entries.iter().zip(answers) {
         match answer {
             Ok(values) => {
@@ -244,7 +293,7 @@ fn merge(
             Err(error) if error.missing && object.target.deletion != DeletionPolicy::Retain => {
                 fetched.skipped.push(entry.label());
             }
-            Err(error) => errors.push((entry.label(), error)),
+            Err(error) => errors.push((entry, error)),
         }
     }
     if errors.is_empty() {
@@ -252,9 +301,10 @@ fn merge(
     }
     let causes: Vec<String> = errors
         .iter()
-        .map(|(label, error)| format!("{label}: {}", error.text))
+        .map(|(entry, error)| format!("{}: {}", entry.label(), error.text))
         .collect();
-    Err(Failure {
+    let failure = Failure {
+        reason: status::SECRET_SYNCED_ERROR,
         summary: status::NO_DATA,
         cause: causes.join("; "),
         retry_after: errors
@@ -262,5 +312,26 @@ fn merge(
             .filter_map(|(_, error)| error.retry_after)
             .max(),
         until_change: errors.iter().all(|(_, error)| error.until_change),
-    })
+    };
+    // Nothing at all is an outage, and what a template would make of a part is not known.
+    let writes_part = partial && !fetched.data.is_empty() && object.target.template.is_none();
+    if !writes_part {
+        return Err(failure);
+    }
+    let whole = |keys: &Keeps| *keys == Keeps::All;
+    let keeps = errors.iter().map(|(entry, _)| keeps(entry));
+    fetched.keeps = keeps.fold(Keeps::default(), |all, more| match (all, more) {
+        (all, more) if whole(&all) || whole(&more) => Keeps::All,
+        (Keeps::Keys(mut all), Keeps::Keys(more)) => {
+            all.extend(more);
+            Keeps::Keys(all)
+        }
+        (all, _) => all,
+    });
+    fetched.failed = Some(Failure {
+        reason: status::PARTIALLY_SYNCED,
+        summary: status::PARTIAL,
+        ..failure
+    });
+    Ok(fetched)
 }

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::api::v1::ExternalSecretStatus;
 use crate::cluster::secret_object::Version;
@@ -19,6 +19,10 @@ pub(crate) struct Memory {
     pub refreshed_at: Option<Timestamp>,
     /// The Secret, as it was last seen to be right.
     pub verified: Option<Verified>,
+    /// Hash and version of the object that is kept in place of a Secret, as last applied.
+    pub applied: Option<String>,
+    /// The annotation that asks for new values, as last served or first met; empty where it was absent.
+    pub force_seen: Option<String>,
     /// Failures in a row.
     pub failures: u32,
     /// No try before this moment, unless the object or a store changes.
@@ -27,6 +31,10 @@ pub(crate) struct Memory {
     pub failed_version: Option<String>,
     /// The status as last written.
     pub told: Option<Told>,
+    /// When the next pass should begin.
+    pub due: Option<Due>,
+    /// Whether the brake on mass deletion keeps Secrets under earlier names.
+    pub left_behind: bool,
     /// Entries that the provider did not have, as last told in an Event.
     pub skipped: Vec<String>,
 }
@@ -42,6 +50,15 @@ pub(crate) struct Verified {
     pub dress: Option<Dress>,
     /// The object's resource version string it was made from.
     pub synced_version: String,
+}
+
+/// When a pass should begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Due {
+    /// The moment.
+    pub at: Timestamp,
+    /// How much later it may be.
+    pub grace: SignedDuration,
 }
 
 /// A status that was written.
@@ -65,6 +82,14 @@ impl Memories {
     pub(crate) fn recall(&self, key: &Key) -> Memory {
         let memories = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         memories.get(key).cloned().unwrap_or_default()
+    }
+
+    /// A copy of all that is remembered.
+    pub(crate) fn all(&self) -> Vec<(Key, Memory)> {
+        let memories = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = memories.iter();
+        all.map(|(key, memory)| (key.clone(), memory.clone()))
+            .collect()
     }
 
     /// Changes what is remembered.

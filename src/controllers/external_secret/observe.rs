@@ -43,9 +43,11 @@ impl Snapshot {
         let name = object.name_any();
         let target_name = external_secret::target_name(&name, &object.spec);
         let generation = object.metadata.generation.unwrap_or_default();
+        let parsed = external_secret::ExternalSecret::parse(&namespace, &name, &object.spec);
+        let allowed = context.options.generic_targets;
         Self {
             uid: object.uid().unwrap_or_default(),
-            parsed: external_secret::ExternalSecret::parse(&namespace, &name, &object.spec),
+            parsed: parsed.and_then(|spec| within_flags(spec, allowed)),
             version: hash::resource_version(generation, object.labels(), object.annotations()),
             force_sync: object.annotations().get(FORCE_SYNC_ANNOTATION).cloned(),
             status: object.status.clone().unwrap_or_default(),
@@ -68,6 +70,13 @@ impl Snapshot {
         }
     }
 
+    /// Whether the object is the one that was synced last, so that only the store can have changed.
+    pub(super) fn is_as_synced(&self, context: &Context) -> bool {
+        let remembered = context.memories.recall(&self.key).synced_version;
+        let synced = remembered.or_else(|| self.status.synced_resource_version.clone());
+        synced.as_ref() == Some(&self.version)
+    }
+
     /// Whether values are made, not fetched.
     pub(super) fn generates(&self) -> bool {
         self.parsed
@@ -79,6 +88,17 @@ impl Snapshot {
     pub(super) fn target(&self) -> Option<&TargetState> {
         self.target.as_ref()
     }
+}
+
+fn within_flags(
+    spec: external_secret::ExternalSecret,
+    generic_targets: bool,
+) -> Result<external_secret::ExternalSecret, Vec<Complaint>> {
+    if spec.target.manifest.is_none() || generic_targets {
+        return Ok(spec);
+    }
+    let message = "generic targets are disabled; run latchkey with --unsafe-allow-generic-targets";
+    Err(vec![Complaint::error("spec.target.manifest", message)])
 }
 
 /// The stores that a spec names, as the caches have them.
@@ -111,13 +131,6 @@ impl Sources {
     /// What providers need of the stores.
     pub(in crate::controllers) fn stores(&self) -> &HashMap<StoreId, Arc<Store>> {
         &self.stores
-    }
-
-    /// Why the namespace may not use one of the stores, if so.
-    pub(in crate::controllers) fn denial(&self) -> Option<String> {
-        let denied = |state: &StoreState| matches!(state, StoreState::Denied(_));
-        let mut states = self.states.iter();
-        states.find_map(|(id, state)| denied(state).then(|| store_trouble(id, state))?)
     }
 
     /// Why nothing can be fetched, if so.

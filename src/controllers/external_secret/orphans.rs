@@ -2,15 +2,24 @@
 
 use kube::ResourceExt as _;
 
+use super::brake::{Loss, Verdict};
 use super::observe::Snapshot;
 use crate::api::v1::CreationPolicy;
-use crate::api::well_known::CREATED_BY_LABEL;
+use crate::api::well_known::{ALLOW_DELETION_ANNOTATION, CREATED_BY_LABEL};
 use crate::cluster::events::Occurrence;
 use crate::cluster::request::Error;
 use crate::cluster::secret_object::Version;
 use crate::controllers::Context;
 use crate::controllers::caches::Caches;
 use crate::model::hash;
+
+/// What is left of earlier Secrets.
+pub(super) enum Left {
+    /// Nothing, with what to tell about it.
+    Nothing(Option<Occurrence>),
+    /// Some that the brake on mass deletion keeps.
+    Some(Occurrence),
+}
 
 /// Deletes the Secrets that the object made under an earlier target name and still controls. Called
 /// when the new Secret is in place.
@@ -21,12 +30,13 @@ pub(super) async fn delete(
     context: &Context,
     caches: &Caches,
     snapshot: &Snapshot,
-) -> Result<Option<Occurrence>, Error> {
+    allowed: Option<&str>,
+) -> Result<Left, Error> {
     let Ok(spec) = &snapshot.parsed else {
-        return Ok(None);
+        return Ok(Left::Nothing(None));
     };
     if spec.target.creation != CreationPolicy::Owner {
-        return Ok(None);
+        return Ok(Left::Nothing(None));
     }
     let created_by = hash::created_by(&spec.namespace, &spec.name);
     let left_behind = caches.secrets.state_filter(|secret| {
@@ -39,12 +49,23 @@ pub(super) async fn delete(
             && secret.owner_references().iter().any(controls)
     });
     let mut occurrence = None;
+    let allowed = allowed == Some("true");
     for secret in left_behind {
+        let name = secret.name_any();
+        if !allowed {
+            let verdict = context.brake.ask(&snapshot.key, Loss::Part, context.now());
+            if verdict == Verdict::Held {
+                let note = format!(
+                    "secret {name:?} is an orphan and stays: more objects than --deletion-limit would delete something at about \
+                     the same time; annotate the ExternalSecret with {ALLOW_DELETION_ANNOTATION}=true if that is meant"
+                );
+                return Ok(Left::Some(Occurrence::warning("DeletionHeld", note)));
+            }
+        }
         let version = Version {
             uid: secret.uid().unwrap_or_default(),
             resource_version: secret.resource_version().unwrap_or_default(),
         };
-        let name = secret.name_any();
         context
             .objects
             .delete(&spec.namespace, &name, &version)
@@ -52,5 +73,5 @@ pub(super) async fn delete(
         let note = format!("secret {name:?} deleted because it was orphaned");
         occurrence = Some(Occurrence::normal("Deleted", note));
     }
-    Ok(occurrence)
+    Ok(Left::Nothing(occurrence))
 }

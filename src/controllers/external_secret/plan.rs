@@ -11,11 +11,13 @@ pub(super) use step::{Observed, Step, TargetState, next_step, rest_after_success
 pub(in crate::controllers) use step::{StoreState, store_trouble};
 pub(crate) use write::Consent;
 pub(crate) use write::{Content, Dress};
-pub(super) use write::{Existing, Object, Write, plan_write};
+pub(super) use write::{Existing, Keeps, Object, Write, dropped, inheritance, plan_write};
 
 /// Why the Secret could not be made, as the user reads it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::controllers) struct Failure {
+    /// Reason of the condition.
+    pub reason: &'static str,
     /// What failed, in ESO's words; the condition's message begins with it.
     pub summary: &'static str,
     /// The cause, naming field and remedy; holds no secret.
@@ -30,6 +32,7 @@ impl Failure {
     /// A failure that time may heal.
     pub(super) fn passing(summary: &'static str, cause: impl Into<String>) -> Self {
         Self {
+            reason: super::status::SECRET_SYNCED_ERROR,
             summary,
             cause: cause.into(),
             retry_after: None,

@@ -5,23 +5,25 @@ use std::collections::BTreeMap;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 
-use super::plan::{Content, Dress, Failure};
+use super::plan::{Content, Dress, Failure, Keeps};
 use super::status;
 use crate::api::v1::DeletionPolicy;
 use crate::controllers::Context;
 use crate::model::external_secret::{ExternalSecret, Keys, Origin, Place, Template};
 use crate::model::keys;
 use crate::secret::{SecretBytes, SecretMap};
+use crate::template::funcs::yaml;
 use crate::template::value::Map;
-use crate::template::{Environment, Options, Value};
+use crate::template::{Environment, MissingKey, Options, Value};
 
 /// One template that stands in another object or in `templateFrom`.
-struct Text {
+pub(super) struct Text {
     /// Key it stands under; also its name in error texts.
-    key: String,
-    body: SecretBytes,
+    pub key: String,
+    /// The template.
+    pub body: SecretBytes,
     /// Whether its output is a YAML map instead of the value of its key.
-    makes_map: bool,
+    pub makes_map: bool,
 }
 
 /// What is to be in the Secret: the fetched values, or what the template makes of them.
@@ -40,21 +42,31 @@ pub(in crate::controllers) async fn content(
     if data.is_empty() && spec.target.deletion != DeletionPolicy::Merge {
         return Ok(Content::plain(data));
     }
+    let made = templated(context, &spec.namespace, template, data).await;
+    made.map_err(|why| failed(&why))
+}
+
+/// What a template of an object of `namespace` makes of `data`.
+///
+/// # Errors
+/// As [`content`].
+pub(in crate::controllers) async fn templated(
+    context: &Context,
+    namespace: &str,
+    template: &Template,
+    data: SecretMap,
+) -> Result<Content, String> {
     let mut texts = Vec::new();
     for source in &template.sources {
-        let read = read(context, &spec.namespace, &source.origin).await;
-        texts
-            .push(read.map_err(|why| failed(&format!("error fetching templateFrom data: {why}")))?);
+        let read = read(context, namespace, &source.origin).await;
+        texts.push(read.map_err(|why| format!("error fetching templateFrom data: {why}"))?);
     }
     let (template, now) = (template.clone(), context.now());
     // A template may make RSA keys, which takes a thread for a second.
     let rendered = tokio::task::spawn_blocking(move || render(&template, data, &texts, now)).await;
-    match rendered {
-        Ok(rendered) => rendered.map_err(|why| failed(&why)),
-        Err(_) => Err(failed(
-            "the template made latchkey panic; its log has the cause",
-        )),
-    }
+    rendered.unwrap_or_else(|_| {
+        Err("the template made latchkey panic; its log has the cause".to_owned())
+    })
 }
 
 fn failed(why: &str) -> Failure {
@@ -64,7 +76,15 @@ fn failed(why: &str) -> Failure {
     )
 }
 
-async fn read(context: &Context, namespace: &str, origin: &Origin) -> Result<Vec<Text>, String> {
+/// Reads the templates that stand in an object or in the spec.
+///
+/// # Errors
+/// When the object or a key of it is missing or cannot be read.
+pub(super) async fn read(
+    context: &Context,
+    namespace: &str,
+    origin: &Origin,
+) -> Result<Vec<Text>, String> {
     match origin {
         Origin::Literal(text) => Ok(vec![Text {
             key: "literal".to_owned(),
@@ -127,7 +147,7 @@ fn render(
                 let value = keys::decode(value, source.decoding);
                 let value =
                     value.map_err(|why| at(format!("failure decoding key {key}: {why}")))?;
-                made.put(source.place, key, value)?;
+                made.put(&source.place, key, value)?;
             }
         }
     }
@@ -138,7 +158,7 @@ fn render(
     ] {
         for (key, text) in templates {
             let output = engine.render(key, text.as_bytes())?;
-            made.put(place, key.clone(), output)?;
+            made.put(&place, key.clone(), output)?;
         }
     }
     let mut data = SecretMap::new();
@@ -148,6 +168,7 @@ fn render(
     }
     data.extend(made.data);
     Ok(Content {
+        keeps: Keeps::default(),
         data,
         is_empty_at_stores,
         dress: Some(Dress {
@@ -167,7 +188,7 @@ struct Made {
 }
 
 impl Made {
-    fn put(&mut self, place: Place, key: String, value: SecretBytes) -> Result<(), String> {
+    fn put(&mut self, place: &Place, key: String, value: SecretBytes) -> Result<(), String> {
         let map = match place {
             Place::Data => {
                 self.data.insert(key, value);
@@ -175,6 +196,7 @@ impl Made {
             }
             Place::Labels => &mut self.labels,
             Place::Annotations => &mut self.annotations,
+            Place::Path(_) => return Err("a Secret has no other parts".to_owned()),
         };
         let text = value.expose_str();
         let text = text.ok_or_else(|| format!("metadata {key:?} is not text in UTF-8"))?;
@@ -183,40 +205,50 @@ impl Made {
     }
 }
 
-/// A rendered YAML map of texts; numbers and booleans become text, as ESO has it.
+/// A rendered YAML map of texts, read as Go reads it.
 fn map(output: &SecretBytes) -> Result<SecretMap, String> {
     let unfit = |why: &str| format!("could not unmarshal template to 'map[string][]byte': {why}");
-    let text = output
-        .expose_str()
-        .ok_or_else(|| unfit("it is not text in UTF-8"))?;
-    if text.trim().is_empty() {
-        return Ok(SecretMap::new());
-    }
-    // The parser's own message may repeat what it could not read.
-    let values: BTreeMap<String, serde_json::Value> =
-        serde_saphyr::from_str(text).map_err(|_| unfit("it is not a YAML map"))?;
-    let values = values.into_iter().map(|(key, value)| {
-        let value = match value {
-            serde_json::Value::String(text) => SecretBytes::from(text),
-            serde_json::Value::Null => SecretBytes::from(""),
-            value @ (serde_json::Value::Bool(_) | serde_json::Value::Number(_)) => {
-                SecretBytes::from(value.to_string())
-            }
-            _ => return Err(unfit(&format!("the value of {key:?} is a list or a map"))),
-        };
-        Ok((key, value))
-    });
-    values.collect()
+    let values = yaml::strings(output.expose()).map_err(|why| unfit(&why))?;
+    Ok(values
+        .into_iter()
+        .map(|(key, value)| (key, SecretBytes::new(value)))
+        .collect())
+}
+
+/// What a rewrite's template makes of a key. As in ESO a missing field is no error here.
+///
+/// # Errors
+/// When the template cannot be parsed or rendered, or makes no text.
+pub(in crate::controllers) fn transformed(
+    now: Timestamp,
+    template: &str,
+    key: &str,
+) -> Result<String, String> {
+    let now = now.to_zoned(TimeZone::UTC);
+    let options = Options {
+        missing_key: MissingKey::Default,
+        ..Options::new(Environment {
+            now: &now,
+            random: &|buffer| rand::fill(buffer),
+        })
+    };
+    let parsed = crate::template::Template::parse("transform", template);
+    let parsed = parsed.map_err(|error| format!("unable to parse template: {error}"))?;
+    let dot = Value::Map(Map::strings([("value", key.as_bytes())]));
+    let made = parsed.render(&dot, &options);
+    let made = made.map_err(|error| format!("unable to execute template: {error}"))?;
+    String::from_utf8(made).map_err(|_| "the template makes a key that is not text".to_owned())
 }
 
 /// Renders over the fetched values.
-struct Engine {
+pub(super) struct Engine {
     dot: Value,
     now: Zoned,
 }
 
 impl Engine {
-    fn new(fetched: &SecretMap, now: Timestamp) -> Self {
+    /// Renders over these values at this time.
+    pub(super) fn new(fetched: &SecretMap, now: Timestamp) -> Self {
         let entries = fetched.iter().map(|(key, value)| (key, value.expose()));
         Self {
             dot: Value::Map(Map::strings(entries)),
@@ -224,7 +256,11 @@ impl Engine {
         }
     }
 
-    fn render(&self, key: &str, text: &[u8]) -> Result<SecretBytes, String> {
+    /// The output of a template; errors call it `key`.
+    ///
+    /// # Errors
+    /// When it cannot be parsed or rendered.
+    pub(super) fn render(&self, key: &str, text: &[u8]) -> Result<SecretBytes, String> {
         let options = Options::new(Environment {
             now: &self.now,
             random: &|buffer| rand::fill(buffer),
@@ -308,8 +344,39 @@ mod tests {
             entries(&content.data),
             [("flag", "true"), ("none", ""), ("web", "8080")]
         );
+        let told = rendered(
+            &raw,
+            &[literal(
+                "a: 0777\nb: yes\nc: 1_000\nd: 12345678901234567890\ne: 1.50\nf: 2001-01-01\ng: 1e7\nh: 'no'\n",
+            )],
+        );
+        assert_eq!(
+            entries(&told.unwrap().data),
+            [
+                ("a", "511"),
+                ("b", "true"),
+                ("c", "1000"),
+                ("d", "12345678901234567890"),
+                ("e", "1.5"),
+                ("f", "2001-01-01"),
+                ("g", "1e+07"),
+                ("h", "no"),
+            ],
+            "as YAML 1.1 and Go's strings have it"
+        );
         let nested = rendered(&raw, &[literal("a: [1]")]).unwrap_err();
         assert!(nested.contains("'map[string][]byte'"), "{nested}");
+    }
+
+    #[test]
+    fn a_key_is_transformed_by_a_template_over_itself() {
+        let made = |template: &str| transformed(Timestamp::UNIX_EPOCH, template, "db.user");
+        assert_eq!(
+            made(r#"{{ .value | upper | replace "." "_" }}"#).unwrap(),
+            "DB_USER"
+        );
+        assert_eq!(made("{{ .nothing }}").unwrap(), "<no value>");
+        assert!(made("{{ .value | nope }}").unwrap_err().contains("nope"));
     }
 
     #[test]

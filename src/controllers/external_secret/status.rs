@@ -14,9 +14,29 @@ pub(super) const SECRET_SYNCED: &str = "SecretSynced";
 pub(super) const SECRET_DELETED: &str = "SecretDeleted";
 /// Reason: the Secret is somebody else's to make.
 pub(super) const SECRET_MISSING: &str = "SecretMissing";
+/// Reason: some of the Secret is as it should be.
+pub(super) const PARTIALLY_SYNCED: &str = "SecretPartiallySynced";
+/// Reason: the store has nothing any more, and too many objects would lose their Secrets.
+pub(super) const DELETION_HELD: &str = "SecretDeletionHeld";
 /// Reason: the Secret could not be made.
 pub(super) const SECRET_SYNCED_ERROR: &str = "SecretSyncedError";
 
+/// Reason: the object is as it should be.
+pub(super) const RESOURCE_SYNCED: &str = "ResourceSynced";
+/// Reason: the object was deleted as the policy asks.
+pub(super) const RESOURCE_DELETED: &str = "ResourceDeleted";
+/// Reason: the object is somebody else's to make.
+pub(super) const RESOURCE_MISSING: &str = "ResourceMissing";
+/// Reason: the object could not be made.
+pub(super) const RESOURCE_SYNCED_ERROR: &str = "ResourceSyncedError";
+
+/// Message of success with an object that is no Secret.
+pub(super) const RESOURCE_IN_PLACE: &str = "resource synced";
+/// Message when the provider has nothing and the policy is Delete.
+pub(super) const RESOURCE_GONE: &str = "resource deleted due to DeletionPolicy=Delete";
+/// Message when there is no object to merge into.
+pub(super) const RESOURCE_NOT_CREATED: &str =
+    "resource will not be created due to CreationPolicy=Merge";
 /// Message of success.
 pub(super) const SYNCED: &str = "secret synced";
 /// Message when the provider has nothing and the policy is Retain.
@@ -25,6 +45,10 @@ pub(super) const RETAINED: &str = "secret retained due to DeletionPolicy=Retain"
 pub(super) const DELETED: &str = "secret deleted due to DeletionPolicy=Delete";
 /// Message when there is no Secret to merge into.
 pub(super) const NOT_CREATED: &str = "secret will not be created due to CreationPolicy=Merge";
+/// Summary when some entries could not be read and the object is content with the others.
+pub(super) const PARTIAL: &str = "some keys could not be read and keep their last value";
+/// Summary when a deletion is held back.
+pub(super) const HELD: &str = "the values are gone from the store and stay in the Secret";
 /// Summary of a failed fetch.
 pub(super) const NO_DATA: &str = "could not get secret data from provider";
 /// Summary of a failed write.
@@ -53,12 +77,24 @@ pub(super) enum Outcome {
         /// The object's resource version string.
         version: String,
     },
+    /// It is as it should be, or was when it was last looked at; there is this to say beside.
+    Remark {
+        /// What.
+        text: String,
+    },
     /// It could not be made so.
     Failed {
+        /// Reason of the condition.
+        reason: &'static str,
         /// Message of the condition.
         message: String,
+        /// When what is in the Secret was last known to be right, where it ever was.
+        confirmed: Option<Timestamp>,
     },
 }
+
+/// What stands between a failure and the moment since which the Secret is stale.
+const STALE_SINCE: &str = "; stale since ";
 
 /// The status after a pass, or `None` where it says all of it already.
 pub(super) fn next(
@@ -85,15 +121,43 @@ pub(super) fn next(
                 status.refresh_time = Some(Time(now));
             }
         }
-        Outcome::Failed { message } => set_ready(
-            &mut status,
-            false,
-            SECRET_SYNCED_ERROR,
-            &shortened(message),
-            now,
-        ),
+        Outcome::Remark { text } => {
+            let ready = ready(old).filter(|ready| ready.status == "True")?;
+            let reason = ready.reason.clone().unwrap_or_default();
+            let message = ready.message.as_deref().unwrap_or_default();
+            let message = message.split(REMARK).next().unwrap_or_default();
+            let message = format!("{message}{REMARK}{text}");
+            set_ready(&mut status, true, &reason, &message, now);
+        }
+        Outcome::Failed {
+            reason,
+            message,
+            confirmed,
+        } => {
+            let mut message = shortened(message);
+            if let Some(since) = told_stale_since(old).or(*confirmed) {
+                let since = since.strftime("%Y-%m-%dT%H:%M:%SZ");
+                message = format!("{message}{STALE_SINCE}{since}");
+            }
+            set_ready(&mut status, false, reason, &message, now);
+        }
     }
     (status != *old).then_some(status)
+}
+
+/// What stands between the message of success and a remark.
+const REMARK: &str = "; ";
+
+fn ready(status: &ExternalSecretStatus) -> Option<&Condition> {
+    let mut conditions = status.conditions.iter();
+    conditions.find(|condition| condition.type_ == CONDITION_READY)
+}
+
+/// The moment that the condition tells already: after a restart it is known from there alone.
+fn told_stale_since(status: &ExternalSecretStatus) -> Option<Timestamp> {
+    let ready = ready(status).filter(|ready| ready.status == "False")?;
+    let (_, since) = ready.message.as_deref()?.rsplit_once(STALE_SINCE)?;
+    since.parse().ok()
 }
 
 fn set_ready(
@@ -155,7 +219,9 @@ mod tests {
 
     fn failed(message: &str) -> Outcome {
         Outcome::Failed {
+            reason: SECRET_SYNCED_ERROR,
             message: message.to_owned(),
+            confirmed: None,
         }
     }
 
@@ -212,6 +278,57 @@ mod tests {
         assert_eq!(next(&broken, &failed("why"), at(30)), None);
         let other = next(&broken, &failed("another reason"), at(30)).unwrap();
         assert_eq!(other.conditions[0].last_transition_time, Some(Time(at(20))));
+    }
+
+    #[test]
+    fn a_failure_tells_since_when_the_secret_is_stale_and_stays_with_it() {
+        let first = next(
+            &ExternalSecretStatus::default(),
+            &synced(true, "1-a"),
+            at(10),
+        )
+        .unwrap();
+        let failed = |message: &str, confirmed: i64| Outcome::Failed {
+            reason: SECRET_SYNCED_ERROR,
+            message: message.to_owned(),
+            confirmed: Some(at(confirmed)),
+        };
+        let message = |status: &ExternalSecretStatus| status.conditions[0].message.clone().unwrap();
+        let stale = next(&first, &failed("why", 15), at(20)).unwrap();
+        assert_eq!(message(&stale), "why; stale since 1970-01-01T00:00:15Z");
+        // A restart forgot when the values were confirmed last.
+        assert_eq!(next(&stale, &failed("why", 10), at(30)), None);
+        let other = next(&stale, &failed("other", 10), at(30)).unwrap();
+        assert_eq!(message(&other), "other; stale since 1970-01-01T00:00:15Z");
+        let mended = next(&other, &synced(false, "1-a"), at(40)).unwrap();
+        assert_eq!(message(&mended), SYNCED);
+    }
+
+    #[test]
+    fn a_remark_stands_behind_success_and_nowhere_else() {
+        let first = next(
+            &ExternalSecretStatus::default(),
+            &synced(true, "1-a"),
+            at(10),
+        )
+        .unwrap();
+        let remark = |text: &str| Outcome::Remark {
+            text: text.to_owned(),
+        };
+        let held = next(&first, &remark("held"), at(20)).unwrap();
+        assert_eq!(
+            held.conditions[0].message.as_deref(),
+            Some("secret synced; held")
+        );
+        assert_eq!(held.refresh_time, first.refresh_time);
+        assert_eq!(next(&held, &remark("held"), at(30)), None);
+        let later = next(&held, &remark("later"), at(30)).unwrap();
+        assert_eq!(
+            later.conditions[0].message.as_deref(),
+            Some("secret synced; later")
+        );
+        let broken = next(&first, &failed("why"), at(20)).unwrap();
+        assert_eq!(next(&broken, &remark("held"), at(30)), None);
     }
 
     #[test]

@@ -12,6 +12,7 @@ use serde_json::json;
 
 use super::index::{Index, Indexed};
 use super::memory::Key;
+use super::pulse;
 use crate::api::v1::ExternalSecret;
 use crate::api::well_known::EXTERNAL_SECRET_FINALIZER;
 use crate::cluster::request::{Error, bounded};
@@ -86,6 +87,10 @@ pub(crate) async fn watch_external_secrets(
                     let key = key(&object);
                     let indexed = indexed(&key, &object);
                     if waker.with_index(|index| index.apply(key.clone(), indexed)) {
+                        let due = pulse::first(context.now());
+                        context.memories.note(&key, |memory| {
+                            memory.due.get_or_insert(due);
+                        });
                         waker.wake([key]);
                     }
                 }
@@ -124,6 +129,7 @@ pub(crate) async fn watch_secrets(
 
 fn forget(context: &Context, key: &Key) {
     context.memories.forget(key);
+    context.brake.withdraw(key);
     context
         .metrics
         .forget(Subject::ExternalSecret, &key.0, &key.1);

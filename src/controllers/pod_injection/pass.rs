@@ -21,7 +21,7 @@ use crate::cluster::request::Error;
 use crate::cluster::secret_object::Version;
 use crate::controllers::Context;
 use crate::controllers::caches::Caches;
-use crate::controllers::external_secret::{Sources, content, fetch};
+use crate::controllers::external_secret::{Sources, Wanted, content, fetch};
 use crate::controllers::schedule::{retry_wait, until};
 use crate::model::complaint;
 use crate::model::external_secret::{ExternalSecret, stores_named};
@@ -147,7 +147,7 @@ async fn pass(work: &Work, key: &Key) -> Result<Ended, Failure> {
     let spec = ExternalSecret::parse(&key.0, &key.1, &needed.what.spec)
         .map_err(|complaints| Failure::told(complaint::join(&complaints)))?;
     let sources = Sources::of(&work.context, &work.caches, &key.0, &needed.what.spec);
-    if let Some(denial) = sources.denial().or_else(|| out_of_scope(work, key, needed)) {
+    if let Some(denial) = out_of_scope(work, key, needed) {
         return Err(Failure::Revoked(denial));
     }
     let unknown = authorise(work, key, needed).await?;
@@ -172,7 +172,12 @@ async fn pass(work: &Work, key: &Key) -> Result<Ended, Failure> {
     if let Some(trouble) = unknown.or_else(|| sources.trouble()) {
         return Err(Failure::told(trouble));
     }
-    let fetched = fetch(&work.context, &spec, sources.stores(), None, not_before).await;
+    let wanted = Wanted {
+        not_before,
+        partial: false,
+        owner: None,
+    };
+    let fetched = fetch(&work.context, &spec, sources.stores(), wanted).await;
     let fetched = fetched.map_err(|failure| Failure::Told {
         message: failure.message(),
         retry_after: failure.retry_after,

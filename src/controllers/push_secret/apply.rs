@@ -13,13 +13,13 @@ use crate::api::v1alpha1::{
     PushSecret, PushSecretData, PushSecretDeletionPolicy, PushSecretUpdatePolicy,
 };
 use crate::cluster::secret_object::Stored;
-use crate::controllers::external_secret::{store_state, store_trouble};
+use crate::controllers::external_secret::{store_state, store_trouble, templated, transformed};
 use crate::controllers::generated::{self, Asker, Recorded};
-use crate::model::external_secret::GeneratorId;
+use crate::model::external_secret::{GeneratorId, Template};
 use crate::model::push::{Push, Source};
 use crate::model::push_secret::{
     Candidate, Synced, Write, converted, matching, obsolete, store_key, store_of_key, target,
-    target_key, writes,
+    target_key, template, writes,
 };
 use crate::model::secret_store::StoreId;
 use crate::providers::{ClientContext, SecretsClient};
@@ -118,7 +118,7 @@ async fn push_all(
     let written = write_all(
         worker,
         object,
-        (&stores, &sources),
+        (&stores, sources),
         old,
         pushed,
         &mut is_used,
@@ -136,18 +136,26 @@ async fn push_all(
 async fn write_all(
     worker: &Worker,
     object: &PushSecret,
-    (stores, sources): (&[Candidate], &[Source]),
+    (stores, mut sources): (&[Candidate], Vec<Source>),
     old: &Synced,
     pushed: &mut Synced,
     is_used: &mut bool,
 ) -> Result<(), String> {
     let namespace = object.namespace().unwrap_or_default();
+    if let Some(template) = template(&object.spec, &mut Vec::new()) {
+        for source in &mut sources {
+            change(worker, &namespace, &template, source).await?;
+        }
+    }
+    let now = worker.context.now();
     for store in stores {
         let client = client(worker, &namespace, &store.id).await?;
         let key = store_key(&store.id);
-        for source in sources {
+        for source in &sources {
             let keys: Vec<&str> = source.data.keys().collect();
-            for write in writes(&object.spec, &keys, store)? {
+            for write in writes(&object.spec, &keys, store, &|template, key| {
+                transformed(now, template, key)
+            })? {
                 let place = target_key(&write.entry.match_.remote_ref);
                 let known = old
                     .get(&key)
@@ -164,6 +172,32 @@ async fn write_all(
                 }
             }
         }
+    }
+    Ok(())
+}
+
+/// Lays what the template makes over a source; keys that it does not make stay.
+async fn change(
+    worker: &Worker,
+    namespace: &str,
+    template: &Template,
+    source: &mut Source,
+) -> Result<(), String> {
+    let made = templated(
+        &worker.context,
+        namespace,
+        template,
+        source.data.duplicate(),
+    );
+    let made = made
+        .await
+        .map_err(|why| format!("could not apply template: {why}"))?;
+    source.data.extend(made.data);
+    let dress = made.dress.unwrap_or_default();
+    source.labels.extend(dress.labels);
+    source.annotations.extend(dress.annotations);
+    if let Some(type_) = dress.type_ {
+        source.type_ = type_;
     }
     Ok(())
 }

@@ -21,6 +21,8 @@ pub(super) struct Observed {
     pub generates: bool,
     /// How often; zero or less is on changes only.
     pub interval: SignedDuration,
+    /// Whether the source has changed since.
+    pub source_changed: bool,
 }
 
 /// What to do next.
@@ -59,7 +61,7 @@ pub(super) fn next_step(observed: &Observed, now: Timestamp) -> Step {
         return Step::Push;
     };
     let unchanged = synced == observed.pushed_version() || synced == observed.version;
-    if !unchanged {
+    if !unchanged || observed.source_changed {
         return Step::Push;
     }
     match observed.rest(refreshed.min(now), now) {
@@ -84,6 +86,7 @@ mod tests {
             narrow_version: "1-n".to_owned(),
             generates: false,
             interval: SignedDuration::from_secs(60),
+            source_changed: false,
         }
     }
 
@@ -104,6 +107,16 @@ mod tests {
             ..pushed()
         };
         assert_eq!(next_step(&new, at(1001)), Step::Push);
+    }
+
+    #[test]
+    fn a_changed_source_is_pushed_at_once() {
+        let changed = Observed {
+            source_changed: true,
+            interval: SignedDuration::ZERO,
+            ..pushed()
+        };
+        assert_eq!(next_step(&changed, at(1001)), Step::Push);
     }
 
     #[test]

@@ -332,14 +332,19 @@ impl Reader<'_> {
                 ExternalSecretRewrite {
                     regexp: None,
                     merge: None,
+                    transform: Some(transform),
+                } => parsed.push(Rewrite::Transform(transform.template.clone())),
+                ExternalSecretRewrite {
+                    regexp: None,
+                    merge: None,
                     transform: None,
                 } => self.complaints.push(Complaint::error(
                     field,
                     "one of merge, regexp and transform must be set",
                 )),
-                _ => self.complaints.push(Complaint::unserved(
+                _ => self.complaints.push(Complaint::error(
                     field,
-                    "only regexp and merge are served yet",
+                    "merge, regexp and transform cannot be set at the same time",
                 )),
             }
         }

@@ -7,6 +7,7 @@ use crate::api::v1::{
     TemplateScope,
 };
 use crate::model::complaint::Complaint;
+use crate::model::field_path::FieldPath;
 
 /// Types of Secrets that give whoever may write an ExternalSecret more than it may have (ESO 2.9.0).
 const BOOTSTRAP_TOKEN: &str = "bootstrap.kubernetes.io/token";
@@ -17,6 +18,8 @@ const ACCOUNT_ANNOTATION: &str = "kubernetes.io/service-account.name";
 /// How the Secret is made from the fetched values.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Template {
+    /// Path of the field it stands in.
+    pub field: String,
     /// Type of the Secret; `None` keeps the usual one.
     pub type_: Option<String>,
     /// Whether the fetched keys stand beside the rendered ones.
@@ -66,8 +69,8 @@ pub struct Keys {
     pub items: Vec<(String, bool)>,
 }
 
-/// The part of a Secret that a template makes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// The part of an object that a template makes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Place {
     /// Its data.
     #[default]
@@ -76,18 +79,47 @@ pub enum Place {
     Annotations,
     /// Its labels.
     Labels,
+    /// What stands there, in an object that is no Secret.
+    Path(FieldPath),
 }
 
 impl Template {
-    /// Checks the template of a Secret.
-    pub(super) fn parse(raw: &ExternalSecretTemplate, complaints: &mut Vec<Complaint>) -> Self {
+    /// Checks the template of a Secret that stands in `field`; what is wrong goes to `complaints`.
+    pub fn parse(
+        field: &str,
+        raw: &ExternalSecretTemplate,
+        complaints: &mut Vec<Complaint>,
+    ) -> Self {
+        let template = Self::parse_for_manifest(field, raw, complaints);
+        for (position, entry) in raw.template_from.iter().enumerate() {
+            let named = entry.target.as_deref().unwrap_or_default();
+            if !is_part_of_secret(named) {
+                complaints.push(Complaint::error(
+                    format!("{field}.templateFrom[{position}].target"),
+                    format!(
+                        "templateFrom target={named:?} is not allowed when targeting a Secret, must be one of Data, Annotations, Labels"
+                    ),
+                ));
+            }
+        }
+        template.refuse_privileged(complaints);
+        template
+    }
+
+    /// Checks the template of an object of another kind, of which it may make any part.
+    pub fn parse_for_manifest(
+        field: &str,
+        raw: &ExternalSecretTemplate,
+        complaints: &mut Vec<Complaint>,
+    ) -> Self {
         let metadata = raw.metadata.clone().unwrap_or_default();
         let mut sources = Vec::new();
         for (position, entry) in raw.template_from.iter().enumerate() {
-            let field = format!("spec.target.template.templateFrom[{position}]");
+            let field = format!("{field}.templateFrom[{position}]");
             parse_sources(&field, entry, &mut sources, complaints);
         }
-        let template = Self {
+        Self {
+            field: field.to_owned(),
             type_: raw.type_.clone().filter(|type_| !type_.is_empty()),
             keeps_fetched: raw.merge_policy == Some(TemplateMergePolicy::Merge)
                 || (raw.data.is_empty() && raw.template_from.is_empty()),
@@ -96,9 +128,7 @@ impl Template {
             finalizers: metadata.finalizers,
             sources,
             data: raw.data.clone(),
-        };
-        template.refuse_privileged(complaints);
-        template
+        }
     }
 
     /// Every text of the spec that is a template, with the path of its field.
@@ -116,10 +146,7 @@ impl Template {
             ("metadata.annotations", &self.annotations),
         ] {
             for (key, text) in map {
-                texts.push((
-                    format!("spec.target.template.{path}[{key:?}]"),
-                    text.as_str(),
-                ));
+                texts.push((format!("{}.{path}[{key:?}]", self.field), text.as_str()));
             }
         }
         texts
@@ -128,7 +155,7 @@ impl Template {
     fn refuse_privileged(&self, complaints: &mut Vec<Complaint>) {
         let type_ = self.type_.as_deref().unwrap_or_default();
         let mut refuse = |text: String| {
-            complaints.push(Complaint::error("spec.target.template.type", text));
+            complaints.push(Complaint::error(format!("{}.type", self.field), text));
         };
         if type_ == BOOTSTRAP_TOKEN {
             refuse(format!("template.type={type_:?} is not allowed"));
@@ -150,6 +177,12 @@ impl Template {
     }
 }
 
+fn is_part_of_secret(target: &str) -> bool {
+    ["", "data", "annotations", "labels"]
+        .iter()
+        .any(|part| target.eq_ignore_ascii_case(part))
+}
+
 /// Within one entry ESO takes the ConfigMap first, then the Secret, then the literal.
 fn parse_sources(
     field: &str,
@@ -162,15 +195,13 @@ fn parse_sources(
         "" | "data" => Place::Data,
         "annotations" => Place::Annotations,
         "labels" => Place::Labels,
-        _ => {
-            complaints.push(Complaint::error(
-                format!("{field}.target"),
-                format!(
-                    "templateFrom target={named:?} is not allowed when targeting a Secret, must be one of Data, Annotations, Labels"
-                ),
-            ));
-            Place::Data
-        }
+        _ => match FieldPath::parse(named) {
+            Ok(path) => Place::Path(path),
+            Err(message) => {
+                complaints.push(Complaint::error(format!("{field}.target"), message));
+                Place::Data
+            }
+        },
     };
     let origins = [
         entry
@@ -193,7 +224,7 @@ fn parse_sources(
         TemplateSource {
             field: field.to_owned(),
             origin,
-            place,
+            place: place.clone(),
             decoding: entry
                 .values_decoding_strategy
                 .unwrap_or(DecodingStrategy::None),
@@ -223,7 +254,7 @@ mod tests {
     fn parse(template: &Value) -> Result<Template, Vec<String>> {
         let raw: ExternalSecretTemplate = serde_json::from_value(template.clone()).unwrap();
         let mut complaints = Vec::new();
-        let template = Template::parse(&raw, &mut complaints);
+        let template = Template::parse("spec.target.template", &raw, &mut complaints);
         if complaints.is_empty() {
             Ok(template)
         } else {
@@ -282,11 +313,11 @@ mod tests {
         let told = parse(&json!({"templateFrom": [{"literal": "a", "target": "spec.x"}, {}]}));
         let told = told.unwrap_err();
         assert!(
-            told[0].starts_with("spec.target.template.templateFrom[0].target: "),
+            told[1].starts_with("spec.target.template.templateFrom[0].target: "),
             "{told:?}"
         );
         assert!(
-            told[1].starts_with("spec.target.template.templateFrom[1]: "),
+            told[0].starts_with("spec.target.template.templateFrom[1]: "),
             "{told:?}"
         );
     }

@@ -1,7 +1,6 @@
 use serde_json::json;
 
 use super::*;
-use crate::model::complaint::Weight;
 
 fn parse(spec: serde_json::Value) -> Result<ExternalSecret, Vec<Complaint>> {
     let spec: ExternalSecretSpec = serde_json::from_value(spec).unwrap();
@@ -141,23 +140,17 @@ fn nothing_to_fetch_and_no_store_are_errors() {
 }
 
 #[test]
-fn what_is_not_served_yet_is_named_and_is_no_error() {
+fn only_a_target_that_is_no_secret_has_other_parts_to_make() {
     let mut spec = article();
-    spec["target"] = json!({"manifest": {"apiVersion": "v1", "kind": "ConfigMap"}});
-    spec["dataFrom"].as_array_mut().unwrap().push(json!({
-        "sourceRef": {"generatorRef": {"kind": "Password", "name": "p"}}
-    }));
-    let found = parse(spec).unwrap_err();
-    assert!(
-        found
-            .iter()
-            .all(|complaint| complaint.weight == Weight::Unserved)
-    );
-    let fields: Vec<&str> = found
-        .iter()
-        .map(|complaint| complaint.field.as_str())
-        .collect();
-    assert_eq!(fields, ["spec.target.manifest"]);
+    let templates = json!([{"target": "spec.items[0]", "literal": "a: b"}]);
+    spec["target"] = json!({
+        "manifest": {"apiVersion": "v1", "kind": "ConfigMap"},
+        "template": {"templateFrom": templates}
+    });
+    let parsed = parse(spec.clone()).unwrap();
+    assert!(parsed.target.manifest.unwrap().is_config_map());
+    spec["target"]["manifest"]["kind"] = json!("Secret");
+    assert!(complaints(spec)[0].starts_with("spec.target.template.templateFrom[0].target: "));
 }
 
 #[test]

@@ -11,11 +11,12 @@ use crate::api::well_known::{
     CREATED_BY_LABEL, DATA_HASH_ANNOTATION, FORCE_SYNC_ANNOTATION, MANAGED_LABEL,
 };
 use crate::cluster::secret_object::Version;
+use crate::controllers::external_secret::lanes::Urgency;
 use crate::controllers::external_secret::memory::Memory;
 use crate::controllers::external_secret::status;
-use crate::controllers::schedule::{tick, until};
+use crate::controllers::schedule::{spread, tick, until};
 use crate::model::complaint::{Complaint, join};
-use crate::model::external_secret::ExternalSecret;
+use crate::model::external_secret::{ExternalSecret, Target};
 use crate::model::hash;
 use crate::model::secret_store::StoreId;
 
@@ -80,6 +81,9 @@ pub(in crate::controllers::external_secret) enum Step {
     Ignore,
     /// Nothing, until the wait is over; `None` is until something changes.
     Rest(Option<Duration>),
+    /// Tell the user that the refresh which is due waits for the windows of the spec to open, at this
+    /// moment if ever.
+    Hold(Option<Timestamp>),
     /// Tell the user, and leave the Secret as it is.
     Refuse(Failure),
     /// Read the Secret and see whether somebody changed its data.
@@ -117,6 +121,7 @@ pub(in crate::controllers::external_secret) fn next_step(
     };
     let needed = match need(observed, object, now) {
         Need::Nothing(wait) => return Step::Rest(wait),
+        Need::Windows(opening) => return Step::Hold(opening),
         Need::Look => return Step::Verify,
         Need::Same if pending_retry(observed, now).is_none() => return Step::Keep,
         Need::Same => return Step::Rest(pending_retry(observed, now).map(|at| until(now, at))),
@@ -137,28 +142,62 @@ pub(in crate::controllers) fn rest_after_success(
     now: Timestamp,
 ) -> Option<Duration> {
     let interval = object.refresh.interval;
-    let periodic =
-        object.refresh.policy == RefreshPolicy::Periodic && interval > SignedDuration::ZERO;
-    let last = if object.generates() {
-        now
+    if !is_periodic(object) {
+        return None;
+    }
+    let due = if object.generates() {
+        now + interval
     } else {
-        window_start(object, now)
+        window_start(object, now) + interval + place(object)
     };
-    periodic.then(|| until(now, last + interval))
+    let opening = match &object.windows {
+        Some(windows) => windows.opening(due)?,
+        None => due,
+    };
+    Some(until(now, opening))
 }
 
 /// When the present refresh window of an object began. Objects of one store and interval share their
-/// windows.
+/// windows, and come one after the other within the first tenth of each.
 pub(in crate::controllers) fn window_start(object: &ExternalSecret, now: Timestamp) -> Timestamp {
     let seed = object
         .entries
         .first()
         .and_then(|entry| entry.store.as_ref());
-    tick(now, object.refresh.interval, &seed)
+    tick(now - place(object), object.refresh.interval, &seed)
+}
+
+/// The object's place in its windows.
+fn place(object: &ExternalSecret) -> SignedDuration {
+    spread(object.refresh.interval, &(&object.namespace, &object.name))
+}
+
+fn is_periodic(object: &ExternalSecret) -> bool {
+    let refresh = object.refresh;
+    refresh.policy == RefreshPolicy::Periodic && refresh.interval > SignedDuration::ZERO
+}
+
+/// Whether the windows of the spec let a refresh pass.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Gate {
+    Open,
+    /// Until this moment, if not for ever.
+    Closed(Option<Timestamp>),
+}
+
+fn gate(object: &ExternalSecret, now: Timestamp) -> Gate {
+    match &object.windows {
+        None => Gate::Open,
+        Some(windows) => match windows.opening(now) {
+            Some(opening) if opening == now => Gate::Open,
+            opening => Gate::Closed(opening),
+        },
+    }
 }
 
 enum Need {
     Nothing(Option<Duration>),
+    Windows(Option<Timestamp>),
     Look,
     Same,
     Values(Timestamp),
@@ -192,18 +231,22 @@ fn need(observed: &Observed<'_>, object: &ExternalSecret, now: Timestamp) -> Nee
         RefreshPolicy::OnChange => changed,
         RefreshPolicy::Periodic => changed && !once,
     };
-    if asks_again {
+    if asks_again || observed.was_asked() {
         return Need::Values(now - CHANGE_SHARE);
     }
-    let periodic = object.refresh.policy == RefreshPolicy::Periodic && !once;
-    if periodic && refreshed < latest_tick {
+    let due = is_periodic(object) && refreshed < latest_tick;
+    let gate = gate(object, now);
+    if due && gate == Gate::Open {
         return Need::Values(latest_tick);
     }
-    match drift(observed, object.target.creation) {
+    match drift(observed, &object.target) {
         Drift::Certain if once => Need::Values(now - FIRST_SYNC_SHARE),
         Drift::Certain => Need::Values(latest_tick),
         Drift::Possible => Need::Look,
-        Drift::None => Need::Nothing(rest_after_success(object, now)),
+        Drift::None => match gate {
+            Gate::Closed(opening) if due => Need::Windows(opening),
+            _ => Need::Nothing(rest_after_success(object, now)),
+        },
     }
 }
 
@@ -227,22 +270,26 @@ fn need_of_generated(observed: &Observed<'_>, object: &ExternalSecret, now: Time
         RefreshPolicy::Periodic => !once,
     };
     let edited = generation(synced) != generation(&observed.version);
-    if heeds_changes && (edited || observed.is_forced(object)) {
+    if observed.was_asked() || (heeds_changes && (edited || observed.is_forced(object))) {
         return Need::Values(now);
     }
-    let periodic = policy == RefreshPolicy::Periodic && !once;
+    let periodic = is_periodic(object);
     let due = refreshed.min(now) + interval;
-    if periodic && due <= now {
+    let (gate, is_due) = (gate(object, now), periodic && due <= now);
+    if is_due && gate == Gate::Open {
         return Need::Values(now);
     }
     if heeds_changes && synced != observed.version {
         return Need::Same;
     }
-    match drift(observed, object.target.creation) {
+    match drift(observed, &object.target) {
         Drift::Certain if observed.target.is_none() => Need::Values(now),
         Drift::Certain => Need::Same,
         Drift::Possible => Need::Look,
-        Drift::None => Need::Nothing(periodic.then(|| until(now, due))),
+        Drift::None => match gate {
+            Gate::Closed(opening) if is_due => Need::Windows(opening),
+            _ => Need::Nothing(periodic.then(|| until(now, due))),
+        },
     }
 }
 
@@ -258,9 +305,12 @@ enum Drift {
 }
 
 /// Whether the Secret still is what was written. With policy Merge a missing Secret is somebody else's
-/// to make, and only the next refresh looks again; with None there is nothing to keep.
-fn drift(observed: &Observed<'_>, creation: CreationPolicy) -> Drift {
-    if matches!(creation, CreationPolicy::None | CreationPolicy::Orphan) {
+/// to make, and only the next refresh looks again; with None there is nothing to keep. Objects of other
+/// kinds are not watched.
+fn drift(observed: &Observed<'_>, target: &Target) -> Drift {
+    let creation = target.creation;
+    let kept = !matches!(creation, CreationPolicy::None | CreationPolicy::Orphan);
+    if !kept || target.manifest.is_some() {
         return Drift::None;
     }
     let Some(target) = &observed.target else {
@@ -285,6 +335,20 @@ fn drift(observed: &Observed<'_>, creation: CreationPolicy) -> Drift {
 }
 
 impl Observed<'_> {
+    /// How urgent a pass is that asks a provider or the API server.
+    pub(in crate::controllers::external_secret) fn urgency(&self) -> Urgency {
+        let failed = self.memory.failed_version.as_deref() == Some(self.version.as_str());
+        if failed && self.memory.failures > 0 {
+            Urgency::Retry
+        } else if self.synced_version().is_none() {
+            Urgency::First
+        } else if self.synced_version() != Some(self.version.as_str()) {
+            Urgency::Change
+        } else {
+            Urgency::Refresh
+        }
+    }
+
     fn synced_version(&self) -> Option<&str> {
         let remembered = self.memory.synced_version.as_deref();
         remembered
@@ -302,6 +366,15 @@ impl Observed<'_> {
         let owner = hash::created_by(&object.namespace, &object.name);
         let target = self.target.as_ref();
         target.is_some_and(|target| target.labels.get(CREATED_BY_LABEL) == Some(&owner))
+    }
+
+    /// Whether somebody asked for new values by annotation since the object was met: that holds whatever
+    /// the policy, where ESO lets some policies ignore it.
+    fn was_asked(&self) -> bool {
+        let seen = self.memory.force_seen.as_ref();
+        self.force_sync
+            .as_ref()
+            .is_some_and(|asked| seen.is_some_and(|seen| seen != asked))
     }
 
     /// Whether somebody asked for new values by annotation: the Secret carries what was asked last.
@@ -324,8 +397,10 @@ impl Observed<'_> {
             .iter()
             .find(|condition| condition.type_ == "Ready");
         let reason = ready.and_then(|condition| condition.reason.as_deref());
-        let retained_nothing =
-            ready.is_some_and(|condition| condition.message.as_deref() == Some(status::RETAINED));
+        let retained_nothing = ready.is_some_and(|condition| {
+            let message = condition.message.as_deref().unwrap_or_default();
+            message.starts_with(status::RETAINED)
+        });
         reason == Some(status::SECRET_DELETED) || retained_nothing
     }
 }

@@ -13,6 +13,7 @@ use crate::api::well_known::{
 use crate::cluster::secret_object::{Desired, Managed, Owner, Version};
 use crate::controllers::external_secret::memory::{Memory, Verified};
 use crate::controllers::external_secret::status;
+use crate::controllers::schedule::{spread, until};
 use crate::model::complaint::Complaint;
 use crate::model::external_secret::ExternalSecret;
 use crate::model::hash;
@@ -135,10 +136,55 @@ impl World {
 #[test]
 fn a_synced_object_rests_until_its_next_window() {
     let world = World::synced(spec(json!({})));
-    let next = world.window() + SignedDuration::from_hours(1);
+    let place = spread(SignedDuration::from_hours(1), &("team", "app"));
+    let next = world.window() + SignedDuration::from_hours(1) + place;
     let wait = Duration::try_from(next.duration_since(at(NOW))).unwrap();
     assert_eq!(world.step(at(NOW)), Step::Rest(Some(wait)));
-    assert_eq!(world.step(next), Step::Fetch { not_before: next });
+    let not_before = next - place;
+    assert_eq!(world.step(next), Step::Fetch { not_before });
+}
+
+#[test]
+fn no_refresh_is_later_than_a_tenth_of_the_interval() {
+    let mut world = World::synced(spec(json!({"refreshInterval": "1m"})));
+    for _ in 0..10 {
+        let refreshed = world.memory.refreshed_at.unwrap();
+        let Step::Rest(Some(wait)) = world.step(refreshed) else {
+            panic!("a synced object must rest");
+        };
+        assert!(wait <= Duration::from_secs(66), "{wait:?}");
+        let next = refreshed + wait;
+        assert!(matches!(world.step(next), Step::Fetch { .. }));
+        world.memory.refreshed_at = Some(next);
+    }
+}
+
+#[test]
+fn a_closed_window_holds_a_refresh_back_until_it_opens() {
+    // NOW is 1970-01-12T13:46:40Z.
+    let windows =
+        json!({"kind": "allow", "windows": [{"schedule": "0 2 * * *", "duration": "1h"}]});
+    let mut world = World::synced(spec(json!({"syncWindows": windows})));
+    let opening = "1970-01-13T02:00:00Z".parse().unwrap();
+    let wait = until(at(NOW), opening);
+    assert_eq!(world.step(at(NOW)), Step::Rest(Some(wait)), "no hot queue");
+    let due = at(NOW + 7200);
+    assert_eq!(world.step(due), Step::Hold(Some(opening)));
+    assert!(matches!(world.step(opening), Step::Fetch { .. }));
+    // Neither a change nor a lost Secret waits.
+    world.version = "1-b";
+    assert!(matches!(world.step(due), Step::Fetch { .. }));
+    world.version = "1-a";
+    world.target = None;
+    assert!(matches!(world.step(due), Step::Fetch { .. }));
+}
+
+#[test]
+fn windows_that_never_open_let_an_object_rest() {
+    let windows = json!({"kind": "deny", "windows": [{"schedule": "* * * * *", "duration": "1h"}]});
+    let world = World::synced(spec(json!({"syncWindows": windows})));
+    assert_eq!(world.step(at(NOW)), Step::Rest(None));
+    assert_eq!(world.step(at(NOW + 7200)), Step::Hold(None));
 }
 
 #[test]
@@ -178,6 +224,25 @@ fn policies_decide_what_a_change_means() {
         world.version = "2-a";
         let fetches = matches!(world.step(at(NOW)), Step::Fetch { .. });
         assert_eq!(fetches, refetched, "{policy} {interval}");
+    }
+}
+
+#[test]
+fn whoever_asks_for_new_values_gets_them_under_every_policy() {
+    for (policy, interval) in [("CreatedOnce", "1h"), ("OnChange", "1h"), ("Periodic", "0")] {
+        let mut world = World::synced(spec(
+            json!({"refreshPolicy": policy, "refreshInterval": interval}),
+        ));
+        world.version = "1-b";
+        world.force_sync = Some("1");
+        world.memory.force_seen = Some("1".to_owned());
+        let asked_before = matches!(world.step(at(NOW)), Step::Fetch { .. });
+        assert_eq!(asked_before, policy == "OnChange", "{policy} {interval}");
+        world.memory.force_seen = Some(String::new());
+        assert!(
+            matches!(world.step(at(NOW)), Step::Fetch { .. }),
+            "{policy}"
+        );
     }
 }
 

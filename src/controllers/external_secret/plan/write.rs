@@ -35,6 +35,33 @@ pub(crate) struct Content {
     pub is_empty_at_stores: bool,
     /// What a template makes of the rest of the object; without one, it follows the ExternalSecret.
     pub dress: Option<Dress>,
+    /// Keys that stay with the value they have where there is no new one.
+    pub keeps: Keeps,
+}
+
+/// Which keys of a Secret stay although there is no new value for them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::controllers) enum Keeps {
+    /// These.
+    Keys(BTreeSet<String>),
+    /// All of them.
+    All,
+}
+
+impl Default for Keeps {
+    /// None of them.
+    fn default() -> Self {
+        Self::Keys(BTreeSet::new())
+    }
+}
+
+impl Keeps {
+    fn contains(&self, key: &str) -> bool {
+        match self {
+            Self::Keys(keys) => keys.contains(key),
+            Self::All => true,
+        }
+    }
 }
 
 /// What a template makes of a Secret besides its data.
@@ -57,6 +84,7 @@ impl Content {
             is_empty_at_stores: data.is_empty(),
             data,
             dress: None,
+            keeps: Keeps::default(),
         }
     }
 
@@ -66,6 +94,7 @@ impl Content {
             data: self.data.duplicate(),
             is_empty_at_stores: self.is_empty_at_stores,
             dress: self.dress.clone(),
+            keeps: self.keeps.clone(),
         }
     }
 }
@@ -155,6 +184,20 @@ fn without_data(object: &Object<'_>, existing: Option<&Existing<'_>>) -> Write {
         }
         _ => Write::Nothing(status::SECRET_DELETED, status::DELETED),
     }
+}
+
+/// The keys with values of ours that a write takes from the Secret.
+pub(in crate::controllers::external_secret) fn dropped(
+    existing: &Existing<'_>,
+    write: &Write,
+) -> usize {
+    let Write::Replace(wanted) = write else {
+        return 0;
+    };
+    let keys = existing.content.data.keys();
+    let gone = keys.filter(|key| wanted.data.get(key).is_none());
+    gone.filter(|key| existing.managed.data.contains(*key))
+        .count()
 }
 
 fn is_owner(object: &Object<'_>, owners: &[Owner]) -> bool {
@@ -259,7 +302,7 @@ fn desired(object: &Object<'_>, content: Content, existing: Option<&Existing<'_>
                 wanted.annotations.extend(inherited(object.annotations));
             }
         }
-        wanted.data = merged_data(&spec.target, content.data, existing);
+        wanted.data = merged_data(&spec.target, content.data, &content.keeps, existing);
     }
     set_ownership(&mut wanted, object);
     wanted
@@ -269,6 +312,16 @@ fn desired(object: &Object<'_>, content: Content, existing: Option<&Existing<'_>
         .annotations
         .insert(DATA_HASH_ANNOTATION.to_owned(), hash::data(&wanted.data));
     wanted
+}
+
+/// Labels and annotations that an object which is made takes from its ExternalSecret.
+pub(in crate::controllers::external_secret) fn inheritance(
+    object: &Object<'_>,
+) -> (BTreeMap<String, String>, BTreeMap<String, String>) {
+    (
+        inherited(object.labels).collect(),
+        inherited(object.annotations).collect(),
+    )
 }
 
 /// Labels and annotations that a Secret takes from its object.
@@ -302,7 +355,21 @@ fn put_on(wanted: &mut Desired, dress: Dress) {
     }
 }
 
-fn merged_data(target: &Target, data: SecretMap, existing: Option<&Existing<'_>>) -> SecretMap {
+fn merged_data(
+    target: &Target,
+    mut data: SecretMap,
+    keeps: &Keeps,
+    existing: Option<&Existing<'_>>,
+) -> SecretMap {
+    let stays = |key: &str| keeps.contains(key);
+    for (key, value) in existing
+        .iter()
+        .flat_map(|existing| existing.content.data.iter())
+    {
+        if stays(key) && data.get(key).is_none() {
+            data.insert(key.to_owned(), value.duplicate());
+        }
+    }
     let merges = matches!(
         target.creation,
         CreationPolicy::Merge | CreationPolicy::CreateOrMerge

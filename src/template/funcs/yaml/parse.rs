@@ -24,8 +24,17 @@ fn invalid(reason: &str) -> Error {
     Error::Document(format!("error converting YAML to JSON: {reason}"))
 }
 
+/// What Go reads the mapping into.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Into {
+    /// A `map[string]interface{}`.
+    Any,
+    /// A `map[string]string`: numbers and booleans become text.
+    Strings,
+}
+
 /// Reads the first document, which must be a mapping or nothing.
-pub(super) fn mapping(bytes: &[u8]) -> Parsed<Map> {
+pub(super) fn mapping(bytes: &[u8], into: Into) -> Parsed<Map> {
     budget::spend(bytes.len()).map_err(Error::Work)?;
     let text =
         std::str::from_utf8(bytes).map_err(|_| invalid("yaml: invalid leading UTF-8 octet"))?;
@@ -33,6 +42,7 @@ pub(super) fn mapping(bytes: &[u8]) -> Parsed<Map> {
     let mut reader = Reader {
         parser: Parser::new_from_str_with_options(text, options),
         anchors: HashMap::new(),
+        into,
     };
     let kind = match reader.document()? {
         Value::Map(map) => return Ok(map),
@@ -51,6 +61,7 @@ pub(super) fn mapping(bytes: &[u8]) -> Parsed<Map> {
 struct Reader<'a> {
     parser: Parser<'a, StrInput<'a>>,
     anchors: HashMap<usize, Value>,
+    into: Into,
 }
 
 /// A key of a mapping.
@@ -99,7 +110,7 @@ impl<'a> Reader<'a> {
         let value = match event {
             Event::Scalar(text, style, _, tag) => {
                 let tag = tag.map(|tag| tag.core_suffix().unwrap_or("!").to_owned());
-                scalar(&text, style, tag.as_deref())?
+                scalar(&text, style, tag.as_deref(), self.into)?
             }
             Event::SequenceStart(..) => {
                 let mut items = Vec::new();
@@ -189,7 +200,7 @@ fn merge(map: &Map, value: &Value) -> Parsed<()> {
     Ok(())
 }
 
-fn scalar(text: &str, style: ScalarStyle, tag: Option<&str>) -> Parsed<Value> {
+fn scalar(text: &str, style: ScalarStyle, tag: Option<&str>, into: Into) -> Parsed<Value> {
     match tag {
         Some("binary") => {
             let lines: String = text.split_whitespace().collect();
@@ -203,7 +214,17 @@ fn scalar(text: &str, style: ScalarStyle, tag: Option<&str>) -> Parsed<Value> {
         None if style != ScalarStyle::Plain => return Ok(text.into()),
         None => {}
     }
-    Ok(match scalar::resolve(text) {
+    let resolved = scalar::resolve(text);
+    if into == Into::Strings {
+        return Ok(match resolved {
+            Scalar::Null => Value::Nil,
+            Scalar::Bool(value) => value.to_string().as_str().into(),
+            Scalar::Int(number) => number.to_string().as_str().into(),
+            Scalar::Float(number) => scalar::text_of(number).as_str().into(),
+            Scalar::Timestamp | Scalar::Merge | Scalar::Text => text.into(),
+        });
+    }
+    Ok(match resolved {
         Scalar::Null => Value::Nil,
         Scalar::Bool(value) => Value::Bool(value),
         #[expect(

@@ -144,6 +144,17 @@ pub(super) fn is_sexagesimal(text: &str) -> bool {
     SEXAGESIMAL.is_match(text)
 }
 
+/// As [`shortest`], for every number.
+pub(super) fn text_of(value: f64) -> String {
+    if value.is_nan() {
+        return "NaN".to_owned();
+    }
+    if value.is_infinite() {
+        return if value > 0.0 { "+Inf" } else { "-Inf" }.to_owned();
+    }
+    shortest(value)
+}
+
 /// Go's shortest form of a finite number, as `strconv` gives it: with an exponent from a million on.
 pub(super) fn shortest(value: f64) -> String {
     let scientific = format!("{value:e}");
