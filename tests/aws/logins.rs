@@ -1,6 +1,6 @@
 //! Who may log in, and what a refusal means.
 
-use latchkey::providers::{Error, ErrorKind, SecretsClient};
+use latchkey::providers::{Error, ErrorKind};
 use serde_json::{Value, json};
 
 use crate::provider_double::{key, text};

@@ -60,13 +60,12 @@ fn exchange(address: &str, request: &Request) -> anyhow::Result<ResponseTemplate
     let mut head = format!("{} {} HTTP/1.1\r\n", request.method, request.url.path());
     for (name, value) in &request.headers {
         if !matches!(name.as_str(), "connection" | "content-length") {
-            head.push_str(&format!("{name}: {}\r\n", value.to_str()?));
+            head.extend([name.as_str(), ": ", value.to_str()?, "\r\n"]);
         }
     }
     let length = request.body.len();
-    head.push_str(&format!(
-        "content-length: {length}\r\nconnection: close\r\n\r\n"
-    ));
+    let end = format!("content-length: {length}\r\nconnection: close\r\n\r\n");
+    head.push_str(&end);
     let mut stream = TcpStream::connect(address)?;
     stream.write_all(head.as_bytes())?;
     stream.write_all(&request.body)?;
