@@ -26,6 +26,8 @@ pub struct Options {
     pub timeout: Duration,
     /// Certificate authorities to trust besides the system's: PEM, or base64 of PEM.
     pub ca_bundle: Option<Vec<u8>>,
+    /// Whether the system's certificate authorities are trusted.
+    pub trust_system: bool,
     /// Client certificate to log in with, and its key: PEM, one after the other.
     pub identity: Option<Arc<SecretBytes>>,
     /// How often a failed read is tried again.
@@ -40,6 +42,7 @@ impl Default for Options {
             connect_timeout: Duration::from_secs(5),
             timeout: Duration::from_secs(30),
             ca_bundle: None,
+            trust_system: true,
             identity: None,
             retries: 2,
             retry_delay: Duration::from_millis(200),
@@ -98,8 +101,11 @@ impl Client {
             .timeout(options.timeout)
             .pool_idle_timeout(Duration::from_mins(1))
             .redirect(redirect::Policy::custom(follow_within_origin));
-        if let Some(bundle) = &options.ca_bundle {
-            builder = builder.tls_certs_merge(certificates(bundle)?);
+        let bundle = options.ca_bundle.as_deref().map(certificates).transpose()?;
+        if !options.trust_system {
+            builder = builder.tls_certs_only(bundle.unwrap_or_default());
+        } else if let Some(bundle) = bundle {
+            builder = builder.tls_certs_merge(bundle);
         }
         if let Some(pem) = &options.identity {
             let identity = Identity::from_pem(pem.expose());

@@ -1,5 +1,6 @@
 //! `latchkey run`: operator and webhook in one process, or either alone.
 
+mod memory;
 mod operator;
 mod readiness;
 mod webhook;

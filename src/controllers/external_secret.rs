@@ -16,6 +16,7 @@ mod orphans;
 mod plan;
 mod pulse;
 mod render;
+mod restrain;
 mod status;
 mod triggers;
 mod verify;

@@ -13,6 +13,7 @@ mod faults;
 mod generated;
 mod injection;
 mod kinds;
+mod memory;
 mod node;
 mod pods;
 mod policies;

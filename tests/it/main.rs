@@ -7,6 +7,8 @@ mod support;
 mod admission_access;
 #[cfg(test)]
 mod admission_examples;
+#[cfg(test)]
+mod admission_memory;
 #[cfg(all(test, feature = "provider-fake", feature = "provider-vault"))]
 mod admission_objects;
 #[cfg(test)]
@@ -17,6 +19,10 @@ mod admission_protocol;
 mod admission_serving;
 #[cfg(test)]
 mod admission_world;
+#[cfg(test)]
+mod agent_secrets;
+#[cfg(test)]
+mod agent_world;
 #[cfg(test)]
 mod architecture;
 #[cfg(test)]

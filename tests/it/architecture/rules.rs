@@ -4,7 +4,7 @@ use super::source::SourceFile;
 
 /// What each module may import of ours; `a::b` permits that part of `a` alone. Everything may import
 /// itself.
-const LAYERS: [(&str, &[&str]); 14] = [
+const LAYERS: [(&str, &[&str]); 15] = [
     ("secret", &[]),
     ("api", &[]),
     ("template", &[]),
@@ -54,6 +54,8 @@ const LAYERS: [(&str, &[&str]); 14] = [
             "telemetry",
         ],
     ),
+    // Runs in pods of others: it knows no cluster, no store and no Kubernetes.
+    ("agent", &["model", "http", "secret"]),
     (
         "generators",
         &[
