@@ -5,10 +5,14 @@
 
 #[cfg(feature = "provider-azurekv")]
 mod acr_access_token;
+#[cfg(feature = "provider-aws")]
+mod aws;
 mod call;
 #[cfg(any(feature = "provider-azurekv", feature = "provider-gcpsm"))]
 mod cloud;
 mod cloudsmith;
+#[cfg(feature = "provider-aws")]
+mod ecr_authorization_token;
 mod fake;
 #[cfg(feature = "provider-gcpsm")]
 mod gcr_access_token;
@@ -19,6 +23,8 @@ mod mfa;
 mod password;
 mod quay;
 mod ssh_key;
+#[cfg(feature = "provider-aws")]
+mod sts_session_token;
 mod uuid;
 #[cfg(feature = "provider-vault")]
 mod vault;
@@ -167,6 +173,8 @@ pub fn parse(kind: &str, spec: Value) -> Result<Box<dyn Generator>, Error> {
         #[cfg(feature = "provider-azurekv")]
         "ACRAccessToken" => Box::new(read::<api::AcrAccessTokenSpec>(kind, spec)?),
         "CloudsmithAccessToken" => Box::new(read::<api::CloudsmithAccessTokenSpec>(kind, spec)?),
+        #[cfg(feature = "provider-aws")]
+        "ECRAuthorizationToken" => Box::new(read::<api::EcrAuthorizationTokenSpec>(kind, spec)?),
         "Fake" => Box::new(read::<api::FakeSpec>(kind, spec)?),
         #[cfg(feature = "provider-gcpsm")]
         "GCRAccessToken" => Box::new(read::<api::GcrAccessTokenSpec>(kind, spec)?),
@@ -177,6 +185,8 @@ pub fn parse(kind: &str, spec: Value) -> Result<Box<dyn Generator>, Error> {
         "Password" => Box::new(read::<api::PasswordSpec>(kind, spec)?),
         "QuayAccessToken" => Box::new(read::<api::QuayAccessTokenSpec>(kind, spec)?),
         "SSHKey" => Box::new(read::<api::SshKeySpec>(kind, spec)?),
+        #[cfg(feature = "provider-aws")]
+        "STSSessionToken" => Box::new(read::<api::StsSessionTokenSpec>(kind, spec)?),
         "UUID" => Box::new(read::<api::UuidSpec>(kind, spec)?),
         #[cfg(feature = "provider-vault")]
         "VaultDynamicSecret" => Box::new(read::<api::VaultDynamicSecretSpec>(kind, spec)?),

@@ -3,6 +3,8 @@
 //! A [`Provider`] is made once for the process and holds what is shared: connections, open sessions,
 //! budgets. A [`SecretsClient`] is made from it for one refresh of one object and is cheap.
 
+#[cfg(feature = "provider-aws")]
+pub(crate) mod aws;
 #[cfg(feature = "provider-azurekv")]
 pub(crate) mod azurekv;
 #[cfg(feature = "remote")]
@@ -74,7 +76,7 @@ use crate::model::value;
 use crate::secret::{SecretBytes, SecretMap};
 
 pub use error::{Error, ErrorKind};
-pub use registry::{Clock, Options, Registry, Variables};
+pub use registry::{AwsEndpoints, Clock, Options, Registry, Variables};
 #[cfg(feature = "provider-vault")]
 pub use vault_api::Call as VaultCall;
 

@@ -112,6 +112,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
         .context("failed to find the cluster; set KUBECONFIG or run in a pod")?;
     let registry = Registry::new(&providers::Options {
         esc_url: operator.esc_url.clone(),
+        aws: operator.aws.clone(),
         variables: Arc::new(variable),
         ..providers::Options::default()
     })?;

@@ -43,6 +43,16 @@ pub trait SecretReader: Send + Sync {
         name: &str,
     ) -> Result<Option<BTreeMap<String, String>>, Error>;
 
+    /// The annotations of a ServiceAccount, or `None` where there is no such account.
+    ///
+    /// # Errors
+    /// When the API server cannot be reached or refuses.
+    async fn service_account_annotations(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Option<BTreeMap<String, String>>, Error>;
+
     /// A new token of a ServiceAccount for `audiences`, valid for `seconds`.
     ///
     /// # Errors
@@ -54,20 +64,6 @@ pub trait SecretReader: Send + Sync {
         audiences: &[String],
         seconds: i64,
     ) -> Result<SecretBytes, Error>;
-
-    /// The annotations of a ServiceAccount, or `None` where there is no such ServiceAccount.
-    ///
-    /// # Errors
-    /// When the API server cannot be reached or refuses.
-    async fn service_account_annotations(
-        &self,
-        namespace: &str,
-        name: &str,
-    ) -> Result<Option<BTreeMap<String, String>>, Error> {
-        let message = format!("no way to read ServiceAccount {namespace}/{name}");
-        let denied = false;
-        Err(Error { message, denied })
-    }
 }
 
 /// Reads from the API server of one cluster.
@@ -104,6 +100,17 @@ impl SecretReader for KubeSecretReader {
         Ok(map.map(|map| map.data.unwrap_or_default()))
     }
 
+    async fn service_account_annotations(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Option<BTreeMap<String, String>>, Error> {
+        let api: Api<ServiceAccount> = Api::namespaced(self.client.clone(), namespace);
+        let account = request::bounded(api.get_metadata_opt(name)).await;
+        let account = account.map_err(|error| failed("ServiceAccount", namespace, name, &error))?;
+        Ok(account.map(|account| account.metadata.annotations.unwrap_or_default()))
+    }
+
     async fn service_account_token(
         &self,
         namespace: &str,
@@ -134,17 +141,6 @@ impl SecretReader for KubeSecretReader {
                 ),
                 denied: false,
             })
-    }
-
-    async fn service_account_annotations(
-        &self,
-        namespace: &str,
-        name: &str,
-    ) -> Result<Option<BTreeMap<String, String>>, Error> {
-        let api: Api<ServiceAccount> = Api::namespaced(self.client.clone(), namespace);
-        let account = request::bounded(api.get_opt(name)).await;
-        let account = account.map_err(|error| failed("ServiceAccount", namespace, name, &error))?;
-        Ok(account.map(|account| account.metadata.annotations.unwrap_or_default()))
     }
 }
 

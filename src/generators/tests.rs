@@ -31,6 +31,14 @@ impl SecretReader for Credentials {
         Ok(None)
     }
 
+    async fn service_account_annotations(
+        &self,
+        _: &str,
+        _: &str,
+    ) -> Result<Option<BTreeMap<String, String>>, secrets::Error> {
+        Ok(None)
+    }
+
     async fn service_account_token(
         &self,
         _: &str,

@@ -34,6 +34,49 @@ pub struct Options {
     pub clock: Clock,
     /// The environment of this process; empty unless it is given.
     pub variables: Variables,
+    /// Where the services of AWS are.
+    pub aws: AwsEndpoints,
+}
+
+/// Addresses of AWS services in place of the public ones, by ESO's variables.
+#[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args)]
+#[group(skip)]
+pub struct AwsEndpoints {
+    /// Address of AWS Secrets Manager in place of the public one
+    #[arg(
+        long = "aws-secretsmanager-endpoint",
+        env = "AWS_SECRETSMANAGER_ENDPOINT",
+        value_name = "URL"
+    )]
+    pub secrets_manager: Option<String>,
+    /// Address of AWS Systems Manager in place of the public one
+    #[arg(
+        long = "aws-ssm-endpoint",
+        env = "AWS_SSM_ENDPOINT",
+        value_name = "URL"
+    )]
+    pub ssm: Option<String>,
+    /// Address of AWS STS in place of the public one
+    #[arg(
+        long = "aws-sts-endpoint",
+        env = "AWS_STS_ENDPOINT",
+        value_name = "URL"
+    )]
+    pub sts: Option<String>,
+    /// Address of Amazon ECR in place of the public one
+    #[arg(
+        long = "aws-ecr-endpoint",
+        env = "AWS_ECR_ENDPOINT",
+        value_name = "URL"
+    )]
+    pub ecr: Option<String>,
+    /// Address of Amazon ECR Public in place of the public one
+    #[arg(
+        long = "aws-ecr-public-endpoint",
+        env = "AWS_ECR_PUBLIC_ENDPOINT",
+        value_name = "URL"
+    )]
+    pub ecr_public: Option<String>,
 }
 
 impl Default for Options {
@@ -43,6 +86,7 @@ impl Default for Options {
             http: http::Options::default(),
             clock: Arc::new(SystemTime::now),
             variables: Arc::new(|_| None),
+            aws: AwsEndpoints::default(),
         }
     }
 }
@@ -70,6 +114,8 @@ impl Registry {
             options: options.clone(),
             ..Self::default()
         };
+        #[cfg(feature = "provider-aws")]
+        registry.register(Arc::new(super::aws::Aws::new(options)));
         #[cfg(feature = "provider-azurekv")]
         registry.register(Arc::new(super::azurekv::AzureKv::new(options)?));
         #[cfg(feature = "provider-fake")]

@@ -43,6 +43,8 @@ mod generated;
 mod generator_cloud;
 #[cfg(test)]
 mod generators;
+#[cfg(all(test, feature = "provider-aws"))]
+mod provider_aws;
 #[cfg(all(test, feature = "provider-azurekv", feature = "provider-gcpsm"))]
 mod provider_azurekv;
 #[cfg(all(test, feature = "provider-azurekv", feature = "provider-gcpsm"))]

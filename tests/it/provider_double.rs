@@ -12,7 +12,7 @@ use latchkey::cluster::secrets::{Error, SecretReader};
 use latchkey::http;
 use latchkey::model::remote::RemoteRef;
 use latchkey::model::secret_store::{Store, StoreId};
-use latchkey::providers::{ClientContext, Options, Registry, SecretsClient};
+use latchkey::providers::{AwsEndpoints, ClientContext, Options, Registry, SecretsClient};
 use latchkey::secret::{SecretBytes, SecretMap};
 
 /// Seconds since an arbitrary begin, set by the test.
@@ -39,6 +39,8 @@ pub(crate) struct Credentials {
     pub(crate) secrets: Mutex<BTreeMap<String, BTreeMap<String, String>>>,
     pub(crate) reads: AtomicUsize,
     pub(crate) tokens: AtomicUsize,
+    /// Annotations of ServiceAccounts as `namespace/name`.
+    pub(crate) annotations: Mutex<BTreeMap<String, BTreeMap<String, String>>>,
 }
 
 impl Credentials {
@@ -51,6 +53,13 @@ impl Credentials {
     pub(crate) fn set(&self, secret: &str, key: &str, value: &str) {
         let data = [(key.to_owned(), value.to_owned())].into();
         self.secrets.lock().unwrap().insert(secret.to_owned(), data);
+    }
+
+    /// Sets one more key of a Secret.
+    pub(crate) fn add(&self, secret: &str, key: &str, value: &str) {
+        let mut secrets = self.secrets.lock().unwrap();
+        let data = secrets.entry(secret.to_owned()).or_default();
+        data.insert(key.to_owned(), value.to_owned());
     }
 }
 
@@ -76,6 +85,15 @@ impl SecretReader for Credentials {
         Ok(None)
     }
 
+    async fn service_account_annotations(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Option<BTreeMap<String, String>>, Error> {
+        let annotations = self.annotations.lock().unwrap();
+        Ok(annotations.get(&format!("{namespace}/{name}")).cloned())
+    }
+
     async fn service_account_token(
         &self,
         namespace: &str,
@@ -97,15 +115,40 @@ pub(crate) struct Bench {
 
 impl Bench {
     pub(crate) fn new(esc_url: &str, credentials: Arc<Credentials>) -> Self {
-        Self::with(esc_url, credentials, Duration::from_secs(5))
+        Self::with(
+            esc_url,
+            credentials,
+            Duration::from_secs(5),
+            AwsEndpoints::default(),
+        )
+    }
+
+    /// A registry whose stores of AWS are elsewhere.
+    pub(crate) fn with_aws(aws: AwsEndpoints, credentials: Arc<Credentials>) -> Self {
+        Self::with(
+            "http://127.0.0.1:1",
+            credentials,
+            Duration::from_secs(5),
+            aws,
+        )
     }
 
     /// A registry that waits for an answer no longer than `timeout`.
     pub(crate) fn with_timeout(credentials: Arc<Credentials>, timeout: Duration) -> Self {
-        Self::with("http://127.0.0.1:1", credentials, timeout)
+        Self::with(
+            "http://127.0.0.1:1",
+            credentials,
+            timeout,
+            AwsEndpoints::default(),
+        )
     }
 
-    fn with(esc_url: &str, credentials: Arc<Credentials>, timeout: Duration) -> Self {
+    pub(crate) fn with(
+        esc_url: &str,
+        credentials: Arc<Credentials>,
+        timeout: Duration,
+        aws: AwsEndpoints,
+    ) -> Self {
         let time = Time::default();
         let clock = time.clone();
         let registry = Registry::new(&Options {
@@ -116,6 +159,7 @@ impl Bench {
                 ..http::Options::default()
             },
             clock: Arc::new(move || clock.now()),
+            aws,
             ..Options::default()
         });
         Self {

@@ -10,6 +10,7 @@ use crate::cluster::secrets::KubeSecretReader;
 use crate::controllers::pod_injection::{self, RestartBy, Revoked};
 use crate::controllers::{self, Options};
 use crate::model::duration;
+use crate::providers::AwsEndpoints;
 use crate::runtime::lease::{self, Candidate};
 use crate::runtime::{Bound, Drain, Handle, TaskResult};
 
@@ -60,6 +61,8 @@ pub(super) struct Args {
     /// How pods with `latchkey.dev/on-change: restart` are replaced when their values change
     #[arg(long, value_enum, default_value_t = Restart::Template, value_name = "WAY")]
     restart: Restart,
+    #[command(flatten)]
+    pub(super) aws: AwsEndpoints,
     #[command(flatten)]
     lease: lease::Args,
 }
@@ -119,6 +122,7 @@ pub(super) fn add(process: &mut Bound, args: Args, shared: &Shared) {
         on_revoke,
         revoke_grace,
         restart,
+        aws: _,
         lease,
     } = args;
     let context = Arc::new(controllers::Context::new(

@@ -195,7 +195,8 @@ fn layers(file: &SourceFile, report: &mut dyn FnMut(String)) {
 }
 
 fn provider_to_provider(file: &SourceFile, path: &[String], report: &mut dyn FnMut(String)) {
-    const PROVIDERS: [&str; 6] = [
+    const PROVIDERS: [&str; 7] = [
+        "aws",
         "azurekv",
         "fake",
         "kubernetes",
