@@ -8,6 +8,8 @@ mod mfa;
 mod password;
 mod ssh_key;
 mod uuid;
+#[cfg(feature = "provider-webhook")]
+mod webhook;
 
 use std::sync::Arc;
 
@@ -20,6 +22,7 @@ use serde_json::Value;
 use crate::api::generators as api;
 use crate::api::meta::SecretKeySelector;
 use crate::cluster::secrets::SecretReader;
+use crate::http;
 use crate::secret::{SecretBytes, SecretMap};
 
 /// Kind of a generator that every namespace may use.
@@ -36,6 +39,8 @@ pub struct Context {
     pub now: Timestamp,
     /// Generators of another class are left alone.
     pub controller_class: String,
+    /// How HTTP to servers behaves that a spec names.
+    pub http: http::Options,
 }
 
 /// Why there are no values.
@@ -92,6 +97,8 @@ pub fn parse(kind: &str, spec: Value) -> Result<Box<dyn Generator>, Error> {
         "Password" => Box::new(read::<api::PasswordSpec>(kind, spec)?),
         "SSHKey" => Box::new(read::<api::SshKeySpec>(kind, spec)?),
         "UUID" => Box::new(read::<api::UuidSpec>(kind, spec)?),
+        #[cfg(feature = "provider-webhook")]
+        "Webhook" => Box::new(read::<api::WebhookSpec>(kind, spec)?),
         CLUSTER_GENERATOR => return open(spec),
         _ => {
             return Err(Error::invalid(format!(

@@ -1,5 +1,7 @@
 //! Outbound HTTP: every request has a timeout, and failed reads are tried again a few times.
 
+mod guard;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +19,10 @@ const MAX_BODY: usize = 32 << 20;
 /// Most redirects that are followed.
 const MAX_REDIRECTS: usize = 5;
 
+/// Why a link-local address is not connected to.
+const LINK_LOCAL: &str =
+    "its address is link-local, where clouds keep credentials; it is not connected to";
+
 /// How a client behaves.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -32,6 +38,9 @@ pub struct Options {
     pub retries: usize,
     /// Delay before the first retry; it doubles, with jitter, up to 5 s.
     pub retry_delay: Duration,
+    /// Whether servers with link-local addresses are not connected to, whatever name they have; for
+    /// servers that users name freely.
+    pub refuses_link_local: bool,
 }
 
 impl Default for Options {
@@ -43,6 +52,7 @@ impl Default for Options {
             identity: None,
             retries: 2,
             retry_delay: Duration::from_millis(200),
+            refuses_link_local: false,
         }
     }
 }
@@ -59,6 +69,12 @@ pub enum Error {
     /// The client cannot be made.
     #[error("failed to set up the HTTP client: {0}")]
     Build(String),
+    /// The server is not to be connected to.
+    #[error("failed to reach {host}: {LINK_LOCAL}")]
+    Refuse {
+        /// Host and port.
+        host: String,
+    },
     /// No answer in time.
     #[error("failed to get an answer from {host} in time")]
     AwaitAnswer {
@@ -84,6 +100,7 @@ pub struct Client {
     inner: reqwest::Client,
     retries: usize,
     retry_delay: Duration,
+    refuses_link_local: bool,
 }
 
 impl Client {
@@ -98,6 +115,9 @@ impl Client {
             .timeout(options.timeout)
             .pool_idle_timeout(Duration::from_mins(1))
             .redirect(redirect::Policy::custom(follow_within_origin));
+        if options.refuses_link_local {
+            builder = builder.dns_resolver(Arc::new(guard::Guarded));
+        }
         if let Some(bundle) = &options.ca_bundle {
             builder = builder.tls_certs_merge(certificates(bundle)?);
         }
@@ -111,6 +131,7 @@ impl Client {
                 .map_err(|error| Error::Build(innermost(&error)))?,
             retries: options.retries,
             retry_delay: options.retry_delay,
+            refuses_link_local: options.refuses_link_local,
         })
     }
 
@@ -124,7 +145,13 @@ impl Client {
     /// # Errors
     /// When there is no answer; an answer of any status is none.
     pub async fn send(&self, request: RequestBuilder) -> Result<Response, Error> {
-        request.send().await.map_err(Error::from)
+        let (client, request) = request.build_split();
+        let request = request?;
+        if self.refuses_link_local && guard::names_link_local(request.url()) {
+            let host = origin(request.url());
+            return Err(Error::Refuse { host });
+        }
+        client.execute(request).await.map_err(Error::from)
     }
 
     /// Sends a request that changes nothing, again after a transport failure or a 5xx answer.

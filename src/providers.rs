@@ -22,13 +22,27 @@ mod kubernetes;
 mod logins;
 #[cfg(feature = "provider-openbao")]
 mod open_bao;
+#[cfg(feature = "remote")]
+#[allow(
+    dead_code,
+    reason = "how much of it is used depends on the providers that are built in"
+)]
+mod part;
 #[cfg(feature = "provider-pulumi")]
 mod pulumi;
 mod registry;
+#[cfg(feature = "remote")]
+#[allow(
+    dead_code,
+    reason = "how much of it is used depends on the providers that are built in"
+)]
+mod rest;
 #[cfg(feature = "provider-vault")]
 mod vault;
 #[cfg(any(feature = "provider-openbao", feature = "provider-vault"))]
 mod vault_api;
+#[cfg(feature = "provider-webhook")]
+pub(crate) mod webhook;
 #[cfg(feature = "remote")]
 mod window;
 

@@ -55,6 +55,7 @@ async fn made(
         secrets: Arc::new(Credentials(seed)),
         now: Timestamp::UNIX_EPOCH,
         controller_class: "default".to_owned(),
+        http: http::Options::default(),
     };
     let values = generate(kind, spec, &context).await?;
     let text = |value: &SecretBytes| value.expose_str().unwrap().to_owned();

@@ -16,18 +16,24 @@ pub type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
 pub struct Options {
     /// Address of the ESC API for stores that name none.
     pub esc_url: String,
+    /// Address of Doppler's API.
+    pub doppler_url: String,
     /// How outbound HTTP behaves.
     pub http: http::Options,
     /// Tells the time.
     pub clock: Clock,
+    /// Whether webhooks may be sent to link-local addresses, where clouds keep credentials.
+    pub allow_link_local: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
         Self {
             esc_url: "https://api.pulumi.com/api/esc".to_owned(),
+            doppler_url: "https://api.doppler.com".to_owned(),
             http: http::Options::default(),
             clock: Arc::new(SystemTime::now),
+            allow_link_local: false,
         }
     }
 }
@@ -36,6 +42,7 @@ impl Default for Options {
 #[derive(Default)]
 pub struct Registry {
     providers: BTreeMap<&'static str, Arc<dyn Provider>>,
+    webhooks: http::Options,
 }
 
 impl Registry {
@@ -45,6 +52,10 @@ impl Registry {
     /// When TLS cannot be set up or an address in `options` cannot be read.
     pub fn new(options: &Options) -> Result<Self, Error> {
         let mut registry = Self::default();
+        registry.webhooks = http::Options {
+            refuses_link_local: !options.allow_link_local,
+            ..options.http.clone()
+        };
         #[cfg(feature = "provider-fake")]
         registry.register(Arc::new(super::fake::Fake));
         #[cfg(feature = "provider-kubernetes")]
@@ -55,8 +66,16 @@ impl Registry {
         registry.register(Arc::new(super::pulumi::Pulumi::new(options)?));
         #[cfg(feature = "provider-vault")]
         registry.register(Arc::new(super::vault::Vault::new(options)));
+        #[cfg(feature = "provider-webhook")]
+        registry.register(Arc::new(super::webhook::Webhook::new(options)));
         let _ = options;
         Ok(registry)
+    }
+
+    /// How HTTP to servers behaves that users name freely.
+    #[must_use]
+    pub fn webhooks(&self) -> &http::Options {
+        &self.webhooks
     }
 
     /// Drops from memory what providers kept long enough; to be called every few seconds.

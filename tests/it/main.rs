@@ -17,6 +17,9 @@ mod admission_world;
 mod architecture;
 #[cfg(test)]
 mod esc_server;
+#[cfg(test)]
+#[path = "../fakes.rs"]
+mod fakes;
 mod generated;
 #[cfg(test)]
 mod provider_contract;
@@ -24,12 +27,16 @@ mod provider_contract;
 mod provider_double;
 #[cfg(all(test, feature = "provider-fake"))]
 mod provider_fake;
+#[cfg(test)]
+mod provider_faults;
 #[cfg(all(test, feature = "provider-kubernetes"))]
 mod provider_kubernetes;
 #[cfg(all(test, feature = "provider-pulumi"))]
 mod provider_pulumi;
 #[cfg(all(test, feature = "provider-vault", feature = "provider-openbao"))]
 mod provider_vault;
+#[cfg(all(test, feature = "provider-webhook"))]
+mod provider_webhook;
 mod template_cli;
 #[cfg(test)]
 mod template_vectors;

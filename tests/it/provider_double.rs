@@ -68,6 +68,23 @@ impl SecretReader for Credentials {
         }))
     }
 
+    /// Every Secret has the label but one of the name `plain`.
+    async fn read_marked_secret(
+        &self,
+        namespace: &str,
+        name: &str,
+        marks: &[(&str, &str)],
+    ) -> Result<Option<SecretMap>, Error> {
+        if name == "plain" {
+            let (label, value) = marks[0];
+            return Err(Error {
+                message: format!("it lacks the label {label}: {value}"),
+                denied: false,
+            });
+        }
+        self.read_secret(namespace, name).await
+    }
+
     async fn read_config_map(
         &self,
         _: &str,
@@ -105,11 +122,18 @@ impl Bench {
         Self::with("http://127.0.0.1:1", credentials, timeout)
     }
 
+    /// As [`Self::new`], and waits for an answer no longer than `timeout`.
+    pub(crate) fn hurried(url: &str, credentials: Arc<Credentials>, timeout: Duration) -> Self {
+        Self::with(url, credentials, timeout)
+    }
+
     fn with(esc_url: &str, credentials: Arc<Credentials>, timeout: Duration) -> Self {
         let time = Time::default();
         let clock = time.clone();
         let registry = Registry::new(&Options {
             esc_url: esc_url.to_owned(),
+            doppler_url: esc_url.to_owned(),
+            allow_link_local: false,
             http: http::Options {
                 retry_delay: Duration::from_millis(1),
                 timeout,

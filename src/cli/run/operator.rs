@@ -17,6 +17,9 @@ use crate::runtime::{Bound, Drain, Handle, TaskResult};
 /// Where ESC is unless a store or a flag says otherwise (ESO 2.9.0).
 const ESC_URL: &str = "https://api.pulumi.com/api/esc";
 
+/// Where Doppler is unless a flag or the environment says otherwise, as with ESO.
+const DOPPLER_URL: &str = "https://api.doppler.com";
+
 /// Flags of the operator.
 #[derive(Debug, clap::Args)]
 #[group(skip)]
@@ -24,6 +27,12 @@ pub(super) struct Args {
     /// Address of the ESC API for stores without `apiUrl`
     #[arg(long, default_value = ESC_URL, value_name = "URL")]
     esc_url: String,
+    /// Address of Doppler's API
+    #[arg(long, env = "DOPPLER_BASE_URL", default_value = DOPPLER_URL, value_name = "URL")]
+    doppler_url: String,
+    /// Lets webhooks reach link-local addresses, where clouds keep the credentials of their machines
+    #[arg(long)]
+    allow_link_local: bool,
     /// Time between two validations of a store that names no interval
     #[arg(long, default_value = "5m", value_parser = duration::parse, value_name = "DURATION")]
     store_requeue_interval: SignedDuration,
@@ -93,6 +102,8 @@ impl From<Restart> for RestartBy {
 pub(super) fn add(process: &mut Bound, args: Args, shared: &Shared) -> anyhow::Result<()> {
     let Args {
         esc_url,
+        doppler_url,
+        allow_link_local,
         store_requeue_interval,
         concurrent,
         adopt_unowned_secrets,
@@ -104,6 +115,8 @@ pub(super) fn add(process: &mut Bound, args: Args, shared: &Shared) -> anyhow::R
     } = args;
     let registry = Registry::new(&providers::Options {
         esc_url,
+        doppler_url,
+        allow_link_local,
         ..providers::Options::default()
     })?;
     let context = Arc::new(controllers::Context::new(

@@ -135,6 +135,7 @@ async fn generate(
         secrets: Arc::clone(&context.reader),
         now: context.now(),
         controller_class: context.options.controller_class.clone(),
+        http: context.registry.webhooks().clone(),
     };
     let made = generators::generate(kind, found.spec, &asked).await;
     made.map_err(|error| EntryError {

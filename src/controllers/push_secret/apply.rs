@@ -323,6 +323,7 @@ async fn sources(
             secrets: Arc::clone(&context.reader),
             now: context.now(),
             controller_class: context.options.controller_class.clone(),
+            http: context.registry.webhooks().clone(),
         };
         let made = generators::generate(kind, found.spec, &asked).await;
         let data: SecretMap = made.map_err(|error| failed(error.to_string()))?;

@@ -24,6 +24,7 @@ const LAYERS: [(&str, &[&str]); 14] = [
             "cluster::remote",
             "esc::client",
             "telemetry",
+            "template",
         ],
     ),
     ("certs", &["cluster", "api", "secret", "telemetry"]),
@@ -192,7 +193,14 @@ fn layers(file: &SourceFile, report: &mut dyn FnMut(String)) {
 }
 
 fn provider_to_provider(file: &SourceFile, path: &[String], report: &mut dyn FnMut(String)) {
-    const PROVIDERS: [&str; 5] = ["fake", "kubernetes", "open_bao", "pulumi", "vault"];
+    const PROVIDERS: [&str; 6] = [
+        "fake",
+        "kubernetes",
+        "open_bao",
+        "pulumi",
+        "vault",
+        "webhook",
+    ];
     let module = file.module();
     let (Some(own), Some(other)) = (module.get(1), path.get(1)) else {
         return;
