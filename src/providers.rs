@@ -3,15 +3,27 @@
 //! A [`Provider`] is made once for the process and holds what is shared: connections, open sessions,
 //! budgets. A [`SecretsClient`] is made from it for one refresh of one object and is cheap.
 
+#[cfg(feature = "provider-barbican")]
+mod barbican;
+#[cfg(feature = "provider-conjur")]
+mod conjur;
 #[cfg(feature = "remote")]
 #[allow(
     dead_code,
     reason = "how much of it is used depends on the providers that are built in"
 )]
 mod credential;
+#[cfg(feature = "provider-doppler")]
+mod doppler;
 mod error;
 #[cfg(feature = "provider-fake")]
 mod fake;
+#[cfg(feature = "provider-github")]
+mod github;
+#[cfg(feature = "provider-gitlab")]
+mod gitlab;
+#[cfg(feature = "provider-infisical")]
+mod infisical;
 #[cfg(feature = "provider-kubernetes")]
 mod kubernetes;
 #[cfg(feature = "remote")]
@@ -20,6 +32,8 @@ mod kubernetes;
     reason = "how much of it is used depends on the providers that are built in"
 )]
 mod logins;
+#[cfg(feature = "provider-onepassword")]
+mod onepassword;
 #[cfg(feature = "provider-openbao")]
 mod open_bao;
 #[cfg(feature = "remote")]
@@ -37,6 +51,12 @@ mod registry;
     reason = "how much of it is used depends on the providers that are built in"
 )]
 mod rest;
+#[cfg(feature = "remote")]
+#[allow(
+    dead_code,
+    reason = "how much of it is used depends on the providers that are built in"
+)]
+mod service;
 #[cfg(feature = "provider-vault")]
 mod vault;
 #[cfg(any(feature = "provider-openbao", feature = "provider-vault"))]

@@ -8,6 +8,21 @@
     reason = "two crates include this module and each uses a part of it"
 )]
 
+#[path = "fakes/barbican.rs"]
+pub(crate) mod barbican;
+#[path = "fakes/conjur.rs"]
+pub(crate) mod conjur;
+#[path = "fakes/doppler.rs"]
+pub(crate) mod doppler;
+#[cfg(feature = "provider-github")]
+#[path = "fakes/github.rs"]
+pub(crate) mod github;
+#[path = "fakes/gitlab.rs"]
+pub(crate) mod gitlab;
+#[path = "fakes/infisical.rs"]
+pub(crate) mod infisical;
+#[path = "fakes/onepassword.rs"]
+pub(crate) mod onepassword;
 #[path = "fakes/webhook.rs"]
 pub(crate) mod webhook;
 

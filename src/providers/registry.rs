@@ -56,6 +56,20 @@ impl Registry {
             refuses_link_local: !options.allow_link_local,
             ..options.http.clone()
         };
+        #[cfg(feature = "provider-barbican")]
+        registry.register(Arc::new(super::barbican::Barbican::new(options)));
+        #[cfg(feature = "provider-conjur")]
+        registry.register(Arc::new(super::conjur::Conjur::new(options)));
+        #[cfg(feature = "provider-doppler")]
+        registry.register(Arc::new(super::doppler::Doppler::new(options)?));
+        #[cfg(feature = "provider-onepassword")]
+        registry.register(Arc::new(super::onepassword::OnePassword::new(options)));
+        #[cfg(feature = "provider-infisical")]
+        registry.register(Arc::new(super::infisical::Infisical::new(options)));
+        #[cfg(feature = "provider-github")]
+        registry.register(Arc::new(super::github::Github::new(options)));
+        #[cfg(feature = "provider-gitlab")]
+        registry.register(Arc::new(super::gitlab::Gitlab::new(options)));
         #[cfg(feature = "provider-fake")]
         registry.register(Arc::new(super::fake::Fake));
         #[cfg(feature = "provider-kubernetes")]

@@ -3,20 +3,13 @@
 //! No error text holds a header, a body or a value that was sent; of an answer it repeats the server's
 //! sentence alone, shortened, with what was sent in secret struck out.
 
-use std::future::Future;
-use std::hash::Hash;
-use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, StatusCode, Url};
 
-use super::logins::{Identity, Login, Logins};
-use super::window::Window;
-use super::{ClientContext, Error, ErrorKind, Options};
-use crate::api::meta::StoreKind;
+use super::{Error, ErrorKind};
 use crate::http;
-use crate::model::secret_store::Store;
 use crate::secret::SecretBytes;
 use crate::secret::json::Json;
 
@@ -110,19 +103,14 @@ pub(super) struct Answer {
     pub(super) body: SecretBytes,
 }
 
-/// What most calls are made with.
-pub(super) struct Session {
-    pub(super) http: http::Client,
-    /// Value of the header by which the API knows its callers.
-    pub(super) token: HeaderValue,
-}
-
 /// A failed call.
 #[derive(Debug)]
 pub(super) struct Failure {
     pub(super) error: Error,
     /// The answer's status, if there was one.
     pub(super) status: Option<StatusCode>,
+    /// The server's words, as the error repeats them.
+    pub(super) said: String,
 }
 
 impl Failure {
@@ -137,6 +125,7 @@ impl From<Error> for Failure {
         Self {
             error,
             status: None,
+            said: String::new(),
         }
     }
 }
@@ -231,11 +220,13 @@ impl Api {
         if status.is_success() {
             return Ok(Answer { headers, body });
         }
-        let mut error = self.refusal(request, status, &body);
+        let said = sentence(request, &body);
+        let mut error = self.refusal(request, status, &said);
         error.retry_after = retry_after;
         Err(Failure {
             error,
             status: Some(status),
+            said,
         })
     }
 
@@ -256,7 +247,7 @@ impl Api {
         Ok(json.map_err(|_| self.unexpected(&request.action, "the answer is not JSON"))?)
     }
 
-    fn refusal(&self, request: &Request, status: StatusCode, body: &SecretBytes) -> Error {
+    fn refusal(&self, request: &Request, status: StatusCode, said: &str) -> Error {
         let (kind, advice) = match status.as_u16() {
             401 | 403 => (ErrorKind::Denied, self.denied),
             404 => (ErrorKind::Invalid, self.missing),
@@ -268,20 +259,9 @@ impl Api {
             ),
             _ => (ErrorKind::Invalid, ""),
         };
-        let mut said = String::new();
-        if let Ok(json) = Json::parse(body.expose()) {
-            words(&json, &mut said);
-        }
-        let mut said = said.replace(char::is_control, " ");
-        let hidden: Vec<String> = request.hides(&said).map(str::to_owned).collect();
-        for part in hidden {
-            said = said.replace(&part, "[…]");
-        }
-        let said: String = said.trim().chars().take(MAX_WORDS).collect();
-        let said = if said.is_empty() {
-            said
-        } else {
-            format!(": {said}")
+        let said = match said {
+            "" => String::new(),
+            said => format!(": {said}"),
         };
         let code = status.as_u16();
         let message = format!("failed to {}: HTTP {code}{said}{advice}", request.action);
@@ -289,93 +269,18 @@ impl Api {
     }
 }
 
-/// What the stores of one provider share: logins by store, and what was fetched by store and `K`.
-pub(super) struct Service<S, K, V> {
-    pub(super) http: http::Options,
-    pub(super) logins: Logins<S>,
-    pub(super) window: Window<(Identity, K), V>,
-}
-
-impl<S, K, V> Service<S, K, V>
-where
-    S: Send + Sync + 'static,
-    K: Hash + Eq + Clone + Send + Sync + 'static,
-    V: Send + Sync + 'static,
-{
-    /// With nothing known yet.
-    pub(super) fn new(options: &Options) -> Self {
-        Self {
-            http: options.http.clone(),
-            logins: Logins::new(Arc::clone(&options.clock)),
-            window: Window::new(Arc::clone(&options.clock)),
-        }
+/// What the server says of a failure, without what was sent to it in secret.
+fn sentence(request: &Request, body: &SecretBytes) -> String {
+    let mut said = String::new();
+    if let Ok(json) = Json::parse(body.expose()) {
+        words(&json, &mut said);
     }
-
-    /// Makes a call with the store's session, once more with a new one where the old is refused.
-    ///
-    /// # Errors
-    /// That of the login or of the call.
-    pub(super) async fn call<L, T, F>(
-        &self,
-        identity: &Identity,
-        login: &L,
-        call: impl Fn(Arc<S>) -> F,
-    ) -> Result<T, Failure>
-    where
-        L: Login<Session = S>,
-        F: Future<Output = Result<T, Failure>>,
-    {
-        let session = self.logins.session(identity, login).await?;
-        match call(Arc::clone(&session)).await {
-            Err(failure) if failure.is(401) => {
-                let error = &failure.error;
-                if !self.logins.rejected(identity, &session, error).await {
-                    return Err(failure);
-                }
-                let session = self.logins.session(identity, login).await?;
-                call(session).await
-            }
-            answer => answer,
-        }
+    let mut said = said.replace(char::is_control, " ");
+    let hidden: Vec<String> = request.hides(&said).map(str::to_owned).collect();
+    for part in hidden {
+        said = said.replace(&part, "[…]");
     }
-
-    /// What `fetch` gives, once for all who ask within their refresh window.
-    ///
-    /// # Errors
-    /// That of the fetch.
-    pub(super) async fn fetched<F>(
-        &self,
-        context: &ClientContext,
-        identity: &Identity,
-        what: K,
-        fetch: F,
-    ) -> Result<Arc<V>, Error>
-    where
-        F: Future<Output = Result<V, Error>>,
-    {
-        let asked = (identity.clone(), what);
-        self.window.get(&asked, context.not_before, fetch).await
-    }
-
-    /// Forgets what was fetched, after it was written.
-    pub(super) async fn forget(&self, identity: &Identity, what: K) {
-        self.window.forget(&(identity.clone(), what)).await;
-    }
-}
-
-/// Whether one of these namespaces of credentials is the consumer's.
-pub(super) fn is_referent<'a>(
-    store: &Store,
-    namespaces: impl IntoIterator<Item = &'a Option<String>>,
-) -> bool {
-    let mut namespaces = namespaces.into_iter();
-    store.id.kind == StoreKind::ClusterSecretStore
-        && namespaces.any(|name| name.as_deref().unwrap_or_default().is_empty())
-}
-
-/// Whether the credentials can be read: they cannot where they are a consumer's and there is none.
-pub(super) fn has_credentials(context: &ClientContext, is_referent: bool) -> bool {
-    !is_referent || !context.namespace.is_empty()
+    said.trim().chars().take(MAX_WORDS).collect()
 }
 
 /// An address below `base`, with each segment escaped.

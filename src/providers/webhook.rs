@@ -17,7 +17,8 @@ use jiff::{Timestamp, Zoned};
 use reqwest::Method;
 
 use super::logins::{Fingerprint, Granted, Identity, Login};
-use super::rest::{Api, Failure, Request, Service, has_credentials, is_referent};
+use super::rest::{Api, Failure, Request};
+use super::service::{Service, has_credentials, is_referent};
 use super::{
     Capabilities, ClientContext, Clock, Error, ErrorKind, Options, Provider, SecretsClient,
     Validation, credential, part,

@@ -10,6 +10,7 @@ use latchkey::api::meta::StoreKind;
 use latchkey::api::v1::SecretStoreProvider;
 use latchkey::cluster::secrets::{Error, SecretReader};
 use latchkey::http;
+use latchkey::model::push::{Push, Source, Target};
 use latchkey::model::remote::RemoteRef;
 use latchkey::model::secret_store::{Store, StoreId};
 use latchkey::providers::{ClientContext, Options, Registry, SecretsClient};
@@ -206,6 +207,25 @@ pub(crate) fn property(name: &str, property: &str) -> RemoteRef {
         property: property.to_owned(),
         ..key(name)
     }
+}
+
+/// Pushes one value.
+pub(crate) async fn push(
+    client: &dyn SecretsClient,
+    target: &Target,
+    value: &str,
+) -> Result<(), latchkey::providers::Error> {
+    let source = Source {
+        data: [("k".to_owned(), value.into())].into_iter().collect(),
+        ..Source::default()
+    };
+    let push = Push {
+        source: &source,
+        secret_key: "k",
+        target,
+        metadata: None,
+    };
+    client.push(&push).await
 }
 
 pub(crate) fn text(value: &SecretBytes) -> &str {

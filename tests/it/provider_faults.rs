@@ -36,6 +36,20 @@ pub(crate) struct Subject {
 
 fn subjects() -> Vec<Subject> {
     vec![
+        #[cfg(feature = "provider-barbican")]
+        crate::provider_barbican::subject(),
+        #[cfg(feature = "provider-conjur")]
+        crate::provider_conjur::subject(),
+        #[cfg(feature = "provider-doppler")]
+        crate::provider_doppler::subject(),
+        #[cfg(feature = "provider-doppler")]
+        crate::provider_doppler::exchanging(),
+        #[cfg(feature = "provider-gitlab")]
+        crate::provider_gitlab::subject(),
+        #[cfg(feature = "provider-infisical")]
+        crate::provider_infisical::subject(),
+        #[cfg(feature = "provider-onepassword")]
+        crate::provider_onepassword::subject(),
         #[cfg(feature = "provider-webhook")]
         crate::provider_webhook::subject(),
     ]

@@ -24,15 +24,8 @@ const DOPPLER_URL: &str = "https://api.doppler.com";
 #[derive(Debug, clap::Args)]
 #[group(skip)]
 pub(super) struct Args {
-    /// Address of the ESC API for stores without `apiUrl`
-    #[arg(long, default_value = ESC_URL, value_name = "URL")]
-    esc_url: String,
-    /// Address of Doppler's API
-    #[arg(long, env = "DOPPLER_BASE_URL", default_value = DOPPLER_URL, value_name = "URL")]
-    doppler_url: String,
-    /// Lets webhooks reach link-local addresses, where clouds keep the credentials of their machines
-    #[arg(long)]
-    allow_link_local: bool,
+    #[command(flatten)]
+    remotes: Remotes,
     /// Time between two validations of a store that names no interval
     #[arg(long, default_value = "5m", value_parser = duration::parse, value_name = "DURATION")]
     store_requeue_interval: SignedDuration,
@@ -57,6 +50,37 @@ pub(super) struct Args {
     restart: Restart,
     #[command(flatten)]
     lease: lease::Args,
+}
+
+/// Flags about what providers speak to.
+#[derive(Debug, clap::Args)]
+#[group(skip)]
+struct Remotes {
+    /// Address of the ESC API for stores without `apiUrl`
+    #[arg(long, default_value = ESC_URL, value_name = "URL")]
+    esc_url: String,
+    /// Address of Doppler's API
+    #[arg(long, env = "DOPPLER_BASE_URL", default_value = DOPPLER_URL, value_name = "URL")]
+    doppler_url: String,
+    /// Lets webhooks reach link-local addresses, where clouds keep the credentials of their machines
+    #[arg(long)]
+    allow_link_local: bool,
+}
+
+impl From<Remotes> for providers::Options {
+    fn from(remotes: Remotes) -> Self {
+        let Remotes {
+            esc_url,
+            doppler_url,
+            allow_link_local,
+        } = remotes;
+        Self {
+            esc_url,
+            doppler_url,
+            allow_link_local,
+            ..Self::default()
+        }
+    }
 }
 
 /// What becomes of a Secret whose pods may not have it any more.
@@ -101,9 +125,7 @@ impl From<Restart> for RestartBy {
 /// Adds the operator to a process.
 pub(super) fn add(process: &mut Bound, args: Args, shared: &Shared) -> anyhow::Result<()> {
     let Args {
-        esc_url,
-        doppler_url,
-        allow_link_local,
+        remotes,
         store_requeue_interval,
         concurrent,
         adopt_unowned_secrets,
@@ -113,12 +135,7 @@ pub(super) fn add(process: &mut Bound, args: Args, shared: &Shared) -> anyhow::R
         restart,
         lease,
     } = args;
-    let registry = Registry::new(&providers::Options {
-        esc_url,
-        doppler_url,
-        allow_link_local,
-        ..providers::Options::default()
-    })?;
+    let registry = Registry::new(&remotes.into())?;
     let context = Arc::new(controllers::Context::new(
         shared.client.clone(),
         Arc::new(registry),

@@ -193,9 +193,16 @@ fn layers(file: &SourceFile, report: &mut dyn FnMut(String)) {
 }
 
 fn provider_to_provider(file: &SourceFile, path: &[String], report: &mut dyn FnMut(String)) {
-    const PROVIDERS: [&str; 6] = [
+    const PROVIDERS: [&str; 13] = [
+        "barbican",
+        "conjur",
+        "doppler",
         "fake",
+        "github",
+        "gitlab",
+        "infisical",
         "kubernetes",
+        "onepassword",
         "open_bao",
         "pulumi",
         "vault",
