@@ -1,24 +1,27 @@
 //! The admission webhook: it points pods at the Secrets their annotations ask for, and checks
-//! ExternalSecrets with the controller's own parser.
+//! ExternalSecrets, stores, PushSecrets and generators with the controllers' own parsers.
 //!
-//! A review is answered from the object, the keys and caches; the only question it may ask is whether a
-//! service account may use a store, and that answer is remembered. Nothing is fetched and nothing is
-//! written here: the reconciler acts when the pod exists.
+//! A pod is answered from the object, the keys and caches; the only question it may ask is whether a
+//! service account may use a store, and that answer is remembered. Of other objects it may be asked
+//! whether what they name, and no cache holds, is there. Nothing is fetched and nothing is written here:
+//! the reconciler acts when the object exists.
 
-mod external_secret;
 mod pod;
 pub mod policy;
 pub mod registration;
 mod review;
 mod server;
 mod templates;
+mod validate;
 mod view;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::cluster::authorize::Authorizer;
+use crate::cluster::existence::Existence;
 use crate::model::pod_injection::KeyRing;
+use crate::providers::Registry;
 use crate::telemetry::metrics::Metrics;
 
 pub use server::{Bound, Error, Options, Tls};
@@ -37,6 +40,10 @@ pub struct Webhook {
     pub controller_class: String,
     /// Decides who may use which store.
     pub authorizer: Arc<dyn Authorizer>,
+    /// Check the stores that name them.
+    pub registry: Arc<Registry>,
+    /// Tells whether what an object names is there; asked for warnings alone, and never for a pod.
+    pub existence: Arc<dyn Existence>,
     /// Namespace of this process; its pods are never touched, so that it can always start.
     pub own_namespace: String,
     /// Where reviews are counted.
@@ -48,7 +55,7 @@ pub struct Webhook {
 pub enum Path {
     /// Mutation of a pod.
     Mutate,
-    /// Validation of an ExternalSecret.
+    /// Validation of any other object.
     Validate,
 }
 
@@ -74,13 +81,13 @@ impl Webhook {
     /// Answers the AdmissionReview in `body` within `limit`.
     ///
     /// Every review that has a uid is answered with that uid and status 200, also where the code behind
-    /// it panics: then a pod is denied, for it would start without what it asked for, and an
-    /// ExternalSecret is allowed, for the controller checks it again.
+    /// it panics: then a pod is denied, for it would start without what it asked for, and any other
+    /// object is allowed, for its controller checks it again.
     pub async fn reply(&self, path: Path, body: &[u8], limit: Duration) -> Reply {
         let started = Instant::now();
         let (reply, code) = match path {
             Path::Mutate => self.mutate(body, started + limit).await,
-            Path::Validate => self.validate(body),
+            Path::Validate => self.validate(body, started + limit).await,
         };
         self.metrics
             .reviewed(path.as_str(), code, started.elapsed());
@@ -104,15 +111,15 @@ impl Webhook {
         respond(&request, answer)
     }
 
-    fn validate(&self, body: &[u8]) -> (Reply, u16) {
-        let request = match review::read::<external_secret::Object>(body) {
+    async fn validate(&self, body: &[u8], deadline: Instant) -> (Reply, u16) {
+        let request = match review::read::<validate::Object>(body) {
             Ok(request) => request,
             Err(unreadable) => return answer_unreadable(unreadable),
         };
-        let work = std::panic::AssertUnwindSafe(|| external_secret::review(&request));
-        let answer = std::panic::catch_unwind(work).unwrap_or_else(|_| {
+        let work = validate::review(self, &request, deadline);
+        let answer = panic_caught(work).await.unwrap_or_else(|()| {
             self.metrics.panicked("webhook");
-            tracing::error!(uid = %request.uid.0, "Panicked at an ExternalSecret");
+            tracing::error!(uid = %request.uid.0, resource = request.resource(), "Panicked at an object");
             Answer::allowed("panic")
                 .warn("latchkey failed to check this object; its log has the cause")
         });

@@ -2,7 +2,9 @@
 
 pub mod authorize;
 pub mod events;
+pub mod existence;
 pub mod generator_object;
+pub mod generator_state;
 pub mod injection_key;
 pub mod reference;
 pub mod remote;

@@ -8,6 +8,8 @@ mod cluster_external_secret;
 mod cluster_push_secret;
 mod cluster_wide;
 pub(crate) mod external_secret;
+mod generated;
+mod generator_state;
 pub mod pod_injection;
 pub(crate) mod push_secret;
 pub(crate) mod repair;
@@ -28,6 +30,7 @@ use kube::Client;
 use kube::api::Api;
 use kube::runtime::reflector::{ObjectRef, Store};
 
+use crate::api::generators::GeneratorState;
 use crate::api::v1::{ClusterSecretStore, ExternalSecret, SecretStore};
 use crate::api::v1alpha1::PushSecret;
 use crate::api::well_known::MANAGED_LABEL;
@@ -35,6 +38,7 @@ use crate::cluster::authorize::Authorizer;
 use crate::cluster::events::Events;
 use crate::cluster::secret_object::Secrets;
 use crate::cluster::secrets::SecretReader;
+use crate::http;
 use crate::providers::Registry;
 use crate::telemetry::metrics::Metrics;
 
@@ -55,6 +59,10 @@ pub struct Options {
     pub concurrency: u16,
     /// Whether Secrets that nobody owns may be taken over without being asked, as ESO does.
     pub adopt_unowned: bool,
+    /// Calls the servers of generators.
+    pub http: http::Client,
+    /// How long replaced values of generators stay valid.
+    pub generator_grace: Duration,
     /// Watches one namespace instead of all.
     pub namespace: Option<String>,
 }
@@ -136,6 +144,7 @@ pub async fn run(
             |(wakers, queues, watches)| (Some(wakers), Some(queues), watches.right_future()),
         );
     let (pushes, push_cache, push_watch) = start_pushes(&context, wakers.clone());
+    let (states, state_cache, state_watch) = start_states(&context);
     let (caches, watches) = start_watches(&context, &Waker::new(queue), stores, wakers.clone());
     let worker = Arc::new(Worker {
         context: Arc::clone(&context),
@@ -162,6 +171,7 @@ pub async fn run(
             &context,
             &caches,
             (push_cache, pushes),
+            (state_cache, states),
             wakers.zip(wide),
             drain.clone(),
         );
@@ -175,6 +185,7 @@ pub async fn run(
         () = watches => {}
         () = wide_watches => {}
         () = push_watch => {}
+        () = state_watch => {}
         () = sweep(&context.registry) => {}
     }
 }
@@ -193,6 +204,7 @@ async fn run_others(
     context: &Arc<Context>,
     caches: &Caches,
     (push_cache, pushes): (Store<watch::Guarded<PushSecret>>, Pushes),
+    (state_cache, states): (Store<watch::Guarded<GeneratorState>>, States),
     wide: Option<(cluster_wide::Wakers, cluster_wide::Queues)>,
     drain: impl Future<Output = ()> + Clone + Send + 'static,
 ) {
@@ -202,6 +214,12 @@ async fn run_others(
         failures: std::sync::Mutex::default(),
     };
     let pushes = push_secret::run(Arc::new(worker), push_cache, pushes, drain.clone());
+    let worker = generator_state::Worker {
+        context: Arc::clone(context),
+        caches: caches.clone(),
+        failures: std::sync::Mutex::default(),
+    };
+    let states = generator_state::run(Arc::new(worker), state_cache, states, drain.clone());
     let wide = async {
         if let Some((wakers, queues)) = wide {
             let worker = spread::Worker {
@@ -211,7 +229,7 @@ async fn run_others(
             cluster_wide::run(Arc::new(worker), wakers, queues, drain).await;
         }
     };
-    futures::future::join(pushes, wide).await;
+    futures::future::join3(pushes, states, wide).await;
 }
 
 /// The caches, and the future that fills them and wakes controllers.
@@ -290,6 +308,22 @@ fn start_pushes(
         }
     });
     (queue, cache, push_secret::watch(sender, changes))
+}
+
+type States = UnboundedReceiver<ObjectRef<watch::Guarded<GeneratorState>>>;
+
+/// The queue and the cache of GeneratorStates, and the future that fills them.
+fn start_states(
+    context: &Context,
+) -> (
+    States,
+    Store<watch::Guarded<GeneratorState>>,
+    impl Future<Output = ()> + use<>,
+) {
+    let (sender, queue) = unbounded();
+    let namespace = context.options.namespace.as_deref();
+    let (cache, changes) = watch::objects::<GeneratorState>(scoped(&context.client, namespace));
+    (queue, cache, generator_state::watch(sender, changes))
 }
 
 fn scoped<K>(client: &Client, namespace: Option<&str>) -> Api<K>

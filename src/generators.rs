@@ -3,15 +3,24 @@
 //! A generator makes new values each time it is asked; whoever asks decides when, and keeps what was
 //! made. It reads credentials in the namespace of whoever asks only, also when it is cluster-wide.
 
+mod call;
+mod cloudsmith;
 mod fake;
+mod github;
+mod gitlab;
+mod grafana;
 mod mfa;
 mod password;
+mod quay;
 mod ssh_key;
 mod uuid;
+#[cfg(feature = "provider-vault")]
+mod vault;
 #[cfg(feature = "provider-webhook")]
 mod webhook;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -23,6 +32,7 @@ use crate::api::generators as api;
 use crate::api::meta::SecretKeySelector;
 use crate::cluster::secrets::SecretReader;
 use crate::http;
+use crate::providers::Registry;
 use crate::secret::{SecretBytes, SecretMap};
 
 /// Kind of a generator that every namespace may use.
@@ -35,12 +45,14 @@ pub struct Context {
     pub namespace: String,
     /// Reads credentials.
     pub secrets: Arc<dyn SecretReader>,
+    /// Calls servers.
+    pub http: http::Client,
+    /// Sessions with the servers of stores.
+    pub registry: Arc<Registry>,
     /// The present.
     pub now: Timestamp,
     /// Generators of another class are left alone.
     pub controller_class: String,
-    /// How HTTP to servers behaves that a spec names.
-    pub http: http::Options,
 }
 
 /// Why there are no values.
@@ -51,6 +63,10 @@ pub struct Error {
     pub message: String,
     /// Whether only a change of an object can help.
     pub lasting: bool,
+    /// Whether the generator may be right, but is of a kind that is not served.
+    pub is_unserved: bool,
+    /// How long a server asked to wait, if it did.
+    pub retry_after: Option<Duration>,
 }
 
 impl Error {
@@ -59,6 +75,17 @@ impl Error {
         Self {
             message: message.into(),
             lasting: true,
+            is_unserved: false,
+            retry_after: None,
+        }
+    }
+
+    fn unserved(kind: &str) -> Self {
+        Self {
+            is_unserved: true,
+            ..Self::invalid(format!(
+                "generators of kind {kind} are not served by this build of latchkey"
+            ))
         }
     }
 
@@ -67,6 +94,8 @@ impl Error {
         Self {
             message: message.into(),
             lasting: false,
+            is_unserved: false,
+            retry_after: None,
         }
     }
 }
@@ -84,6 +113,35 @@ pub trait Generator: Send + Sync {
     fn class(&self) -> Option<&str> {
         None
     }
+
+    /// The generator as one whose values must be taken back, if it is one.
+    fn stateful(&self) -> Option<&dyn Stateful> {
+        None
+    }
+}
+
+/// A generator that makes something elsewhere, which stays until it is taken back.
+#[async_trait]
+pub trait Stateful: Send + Sync {
+    /// New values, and what must be known to take them back.
+    ///
+    /// # Errors
+    /// As [`Generator::generate`]; nothing was made then as far as is known.
+    async fn make(&self, context: &Context) -> Result<Made, Error>;
+
+    /// Takes back what was made. What is gone already is success.
+    ///
+    /// # Errors
+    /// When the server refuses or cannot be reached, or `state` is not what [`Self::make`] gave.
+    async fn take_back(&self, context: &Context, state: &Value) -> Result<(), Error>;
+}
+
+/// What a generator made.
+pub struct Made {
+    /// Values by key.
+    pub values: SecretMap,
+    /// What must be known to take them back; null where nothing is. Holds no secret.
+    pub state: Value,
 }
 
 /// The generator that a `kind` and its `spec` describe; a cluster-wide one is opened.
@@ -92,27 +150,45 @@ pub trait Generator: Send + Sync {
 /// When the spec cannot be read, or the kind is not served.
 pub fn parse(kind: &str, spec: Value) -> Result<Box<dyn Generator>, Error> {
     Ok(match kind {
+        "CloudsmithAccessToken" => Box::new(read::<api::CloudsmithAccessTokenSpec>(kind, spec)?),
         "Fake" => Box::new(read::<api::FakeSpec>(kind, spec)?),
+        "GithubAccessToken" => Box::new(read::<api::GithubAccessTokenSpec>(kind, spec)?),
+        "GitlabDeployToken" => Box::new(read::<api::GitlabDeployTokenSpec>(kind, spec)?),
+        "Grafana" => Box::new(read::<api::GrafanaSpec>(kind, spec)?),
         "MFA" => Box::new(read::<api::MfaSpec>(kind, spec)?),
         "Password" => Box::new(read::<api::PasswordSpec>(kind, spec)?),
+        "QuayAccessToken" => Box::new(read::<api::QuayAccessTokenSpec>(kind, spec)?),
         "SSHKey" => Box::new(read::<api::SshKeySpec>(kind, spec)?),
         "UUID" => Box::new(read::<api::UuidSpec>(kind, spec)?),
+        #[cfg(feature = "provider-vault")]
+        "VaultDynamicSecret" => Box::new(read::<api::VaultDynamicSecretSpec>(kind, spec)?),
         #[cfg(feature = "provider-webhook")]
         "Webhook" => Box::new(read::<api::WebhookSpec>(kind, spec)?),
-        CLUSTER_GENERATOR => return open(spec),
-        _ => {
-            return Err(Error::invalid(format!(
-                "generators of kind {kind} are not served by this build of latchkey"
-            )));
+        CLUSTER_GENERATOR => {
+            let (kind, spec) = open(spec)?;
+            return parse(&kind, spec);
         }
+        _ => return Err(Error::unserved(kind)),
     })
+}
+
+/// Kind and spec of the generator that is meant: a cluster-wide one holds another.
+///
+/// # Errors
+/// When a ClusterGenerator does not hold exactly one generator of its kind.
+pub fn resolve(kind: &str, spec: Value) -> Result<(String, Value), Error> {
+    if kind == CLUSTER_GENERATOR {
+        open(spec)
+    } else {
+        Ok((kind.to_owned(), spec))
+    }
 }
 
 /// Makes new values.
 ///
 /// # Errors
 /// As [`parse`] and [`Generator::generate`]; also when the generator is of another class.
-pub async fn generate(kind: &str, spec: Value, context: &Context) -> Result<SecretMap, Error> {
+pub async fn generate(kind: &str, spec: Value, context: &Context) -> Result<Made, Error> {
     let generator = parse(kind, spec)?;
     let class = generator.class().filter(|class| !class.is_empty());
     if let Some(class) = class.filter(|class| *class != context.controller_class) {
@@ -120,7 +196,36 @@ pub async fn generate(kind: &str, spec: Value, context: &Context) -> Result<Secr
             "the generator is served by controller class {class:?}"
         )));
     }
-    generator.generate(context).await
+    match generator.stateful() {
+        Some(stateful) => stateful.make(context).await,
+        None => Ok(Made {
+            values: generator.generate(context).await?,
+            state: Value::Null,
+        }),
+    }
+}
+
+/// Takes back what a generator made.
+///
+/// # Errors
+/// As [`parse`] and [`Stateful::take_back`].
+pub async fn take_back(
+    kind: &str,
+    spec: Value,
+    state: &Value,
+    context: &Context,
+) -> Result<(), Error> {
+    match parse(kind, spec)?.stateful() {
+        Some(stateful) => stateful.take_back(context, state).await,
+        None => Ok(()),
+    }
+}
+
+/// For a generator whose values must not be made without a record of them.
+fn needs_state() -> Error {
+    Error::invalid(
+        "what this generator makes must be taken back one day, which is not recorded here",
+    )
 }
 
 #[derive(Deserialize)]
@@ -129,7 +234,7 @@ struct ClusterGenerator {
     generator: serde_json::Map<String, Value>,
 }
 
-fn open(spec: Value) -> Result<Box<dyn Generator>, Error> {
+fn open(spec: Value) -> Result<(String, Value), Error> {
     let spec: ClusterGenerator = read(CLUSTER_GENERATOR, spec)?;
     if spec.kind == CLUSTER_GENERATOR {
         return Err(Error::invalid(
@@ -148,7 +253,7 @@ fn open(spec: Value) -> Result<Box<dyn Generator>, Error> {
             spec.kind
         )));
     }
-    parse(&spec.kind, inner)
+    Ok((spec.kind, inner))
 }
 
 fn read<T: DeserializeOwned>(kind: &str, spec: Value) -> Result<T, Error> {

@@ -5,8 +5,8 @@
 //!            │               │                 │
 //!       controllers      admission            esc       reconcile · mutate pods · embedded store
 //!            │               │                 │
-//!        generators          │                 │        make values
-//!            │               │                 │
+//!            └── generators ─┤                 │        make values
+//!            ┌───────┘       │                 │
 //!            └──── providers ┴ certs · runtime │        read remote secrets · TLS · process skeleton
 //!                     │                        │
 //!              model · http · cluster ─────────┘        checked types · outbound HTTP · our use of kube

@@ -81,6 +81,8 @@ use crate::secret::{SecretBytes, SecretMap};
 
 pub use error::{Error, ErrorKind};
 pub use registry::{Clock, Options, Registry};
+#[cfg(feature = "provider-vault")]
+pub use vault_api::Call as VaultCall;
 
 /// What a provider can do, as stores report it in `status.capabilities`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

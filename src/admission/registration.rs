@@ -10,7 +10,8 @@ use kube::api::ObjectMeta;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::api::well_known::{GROUP, POD_PREFIX};
+use crate::api::v1::GENERATOR_KINDS;
+use crate::api::well_known::{GENERATOR_GROUP, GROUP, POD_PREFIX};
 use crate::cluster::authorize::{STORE_USER_ROLE, USE_VERB};
 
 use super::Path;
@@ -154,28 +155,41 @@ pub(super) fn other_namespaces(own_namespace: &str) -> LabelSelector {
     }
 }
 
-/// The webhook for ExternalSecrets; `caBundle` is left out. A failure lets the object pass, for the
-/// controller repeats every check.
+/// The webhooks for the objects that controllers read; `caBundle` is left out. A failure lets the object
+/// pass, for its controller repeats every check. Each kind comes to one of them only, so that a webhook
+/// that hangs costs its timeout once.
 #[must_use]
 pub fn validating(endpoint: &Endpoint) -> ValidatingWebhookConfiguration {
-    let webhook = ValidatingWebhook {
-        name: format!("externalsecrets.{NAME}"),
+    let living = condition("living", "!has(object.metadata.deletionTimestamp)");
+    let webhook = |stem: &str, group: &str, version: &str, resources: &[&str]| ValidatingWebhook {
+        name: format!("{stem}.{NAME}"),
         admission_review_versions: vec!["v1".to_owned()],
         client_config: endpoint.client_config(Path::Validate),
         failure_policy: Some("Ignore".to_owned()),
+        match_conditions: Some(vec![living.clone()]),
         match_policy: Some("Equivalent".to_owned()),
-        rules: Some(vec![rule(
-            &["CREATE", "UPDATE"],
-            GROUP,
-            &["externalsecrets"],
-        )]),
+        rules: Some(vec![RuleWithOperations {
+            api_versions: Some(vec![version.to_owned()]),
+            scope: Some("*".to_owned()),
+            ..rule(&["CREATE", "UPDATE"], group, resources)
+        }]),
         side_effects: "None".to_owned(),
         timeout_seconds: Some(TIMEOUT_SECONDS),
         ..ValidatingWebhook::default()
     };
+    let generators = GENERATOR_KINDS.map(|kind| format!("{}s", kind.to_lowercase()));
+    let generators: Vec<&str> = generators.iter().map(String::as_str).collect();
+    let external_secrets = ["externalsecrets", "clusterexternalsecrets"];
+    let stores = ["secretstores", "clustersecretstores"];
+    let pushes = ["pushsecrets", "clusterpushsecrets"];
     ValidatingWebhookConfiguration {
         metadata: metadata(),
-        webhooks: Some(vec![webhook]),
+        webhooks: Some(vec![
+            webhook("externalsecrets", GROUP, "v1", &external_secrets),
+            webhook("secretstores", GROUP, "v1", &stores),
+            webhook("pushsecrets", GROUP, "v1alpha1", &pushes),
+            webhook("generators", GENERATOR_GROUP, "v1alpha1", &generators),
+        ]),
     }
 }
 
@@ -289,7 +303,8 @@ mod tests {
             let conditions = webhook.match_conditions.as_ref().unwrap();
             assert!(conditions[0].expression.contains("latchkey.dev/"));
         }
-        let validating = validating(&endpoint).webhooks.unwrap();
-        assert_eq!(validating[0].failure_policy.as_deref(), Some("Ignore"));
+        for webhook in validating(&endpoint).webhooks.unwrap() {
+            assert_eq!(webhook.failure_policy.as_deref(), Some("Ignore"));
+        }
     }
 }

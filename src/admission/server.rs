@@ -3,12 +3,11 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
-use axum::extract::{DefaultBodyLimit, RawQuery, State};
+use axum::extract::{DefaultBodyLimit, FromRequest as _, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
@@ -21,11 +20,12 @@ use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 
 use crate::model::duration;
 
-use super::{Path, Webhook, review};
+use super::{Path, Webhook, panic_caught, review};
 
 /// Largest body: two objects of the largest size etcd takes, and the rest of a review.
 const BODY_LIMIT: usize = 8 << 20;
@@ -38,6 +38,9 @@ const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
 /// How long a client may take until the head of its next request is there. Longer than the API server
 /// keeps an idle connection (90 s), so that it is not closed under a request.
 const IDLE_LIMIT: Duration = Duration::from_mins(2);
+/// Seconds after which a review that was shed may come again. API servers heed it and ask again within
+/// the webhook's timeout, so that a short burst fails nothing.
+const RETRY_AFTER: &str = "1";
 /// How long an accept loop pauses when the process has no file descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -51,6 +54,8 @@ pub struct Options {
     pub drain_delay: Duration,
     /// How long requests under way may take after that.
     pub drain_timeout: Duration,
+    /// Reviews under way at once; more are answered 503 before their bodies are read.
+    pub max_in_flight: usize,
     /// Which clients may connect, and how.
     pub tls: Tls,
 }
@@ -93,6 +98,7 @@ pub struct Bound {
 struct App {
     webhook: Webhook,
     is_draining: Arc<AtomicBool>,
+    slots: Arc<Semaphore>,
 }
 
 impl Bound {
@@ -133,6 +139,7 @@ impl Bound {
         let app = App {
             webhook,
             is_draining: Arc::default(),
+            slots: Arc::new(Semaphore::new(self.options.max_in_flight)),
         };
         let acceptor = TlsAcceptor::from(Arc::new(tls(certificates, &self.options.tls)?));
         let connections = GracefulShutdown::new();
@@ -245,52 +252,64 @@ fn routes(app: App) -> Router {
         .with_state(app)
 }
 
-type Body = Result<Bytes, BytesRejection>;
-
-async fn mutate(
-    State(app): State<App>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-    body: Body,
-) -> Response {
-    answer(&app, Path::Mutate, query.as_deref(), &headers, body).await
+async fn mutate(State(app): State<App>, request: Request) -> Response {
+    answer(&app, Path::Mutate, request).await
 }
 
-async fn validate(
-    State(app): State<App>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-    body: Body,
-) -> Response {
-    answer(&app, Path::Validate, query.as_deref(), &headers, body).await
+async fn validate(State(app): State<App>, request: Request) -> Response {
+    answer(&app, Path::Validate, request).await
 }
 
-async fn answer(
-    app: &App,
-    path: Path,
-    query: Option<&str>,
-    headers: &HeaderMap,
-    body: Body,
-) -> Response {
-    let (status, body) = match body {
-        Err(rejection) => refused(rejection.status(), &rejection.body_text()),
-        Ok(_) if !is_json(headers) => refused(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "the content type must be application/json",
-        ),
-        Ok(body) => {
-            let reply = app.webhook.reply(path, &body, limit(query)).await;
-            let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::BAD_REQUEST);
-            (status, reply.body)
+async fn answer(app: &App, path: Path, request: Request) -> Response {
+    let (status, body) = match app.slots.try_acquire() {
+        Ok(_slot) => serve(app, path, request).await,
+        Err(_) => {
+            app.webhook.metrics.shed(path.as_str());
+            let message = "latchkey's webhook has more reviews under way than --webhook-max-in-flight \
+                           allows; try again, or give it more replicas";
+            refused(StatusCode::SERVICE_UNAVAILABLE, message)
         }
     };
     let json = HeaderValue::from_static("application/json");
     let mut response = (status, [(header::CONTENT_TYPE, json)], body).into_response();
+    let headers = response.headers_mut();
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        let after = HeaderValue::from_static(RETRY_AFTER);
+        headers.insert(header::RETRY_AFTER, after);
+    }
     if app.is_draining.load(Ordering::Relaxed) {
         let close = HeaderValue::from_static("close");
-        response.headers_mut().insert(header::CONNECTION, close);
+        headers.insert(header::CONNECTION, close);
     }
     response
+}
+
+/// Reads the body and answers it, all within the limit: who sends slowly holds no place for long. A panic
+/// ends this request alone.
+async fn serve(app: &App, path: Path, request: Request) -> (StatusCode, Vec<u8>) {
+    if !is_json(request.headers()) {
+        let message = "the content type must be application/json";
+        return refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, message);
+    }
+    let (started, limit) = (Instant::now(), limit(request.uri().query()));
+    let body = tokio::time::timeout(limit, Bytes::from_request(request, &()));
+    let body = match body.await {
+        Ok(Ok(body)) => body,
+        Ok(Err(rejection)) => return refused(rejection.status(), &rejection.body_text()),
+        Err(_) => return refused(StatusCode::REQUEST_TIMEOUT, "the body did not come in time"),
+    };
+    let left = limit.saturating_sub(started.elapsed());
+    match panic_caught(app.webhook.reply(path, &body, left)).await {
+        Ok(reply) => {
+            let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::BAD_REQUEST);
+            (status, reply.body)
+        }
+        Err(()) => {
+            app.webhook.metrics.panicked("webhook");
+            let message = "latchkey failed at this review; its log has the cause";
+            refused(StatusCode::INTERNAL_SERVER_ERROR, message)
+        }
+    }
 }
 
 fn refused(status: StatusCode, message: &str) -> (StatusCode, Vec<u8>) {

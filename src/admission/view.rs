@@ -16,7 +16,7 @@ use crate::api::meta::StoreKind;
 use crate::api::v1::{
     ClusterSecretStore, ExternalSecret, SecretStore, SecretStoreSpec, SecretStoreStatus,
 };
-use crate::api::well_known::{CONDITION_READY, KEY_SCOPE_ANNOTATION, MATERIALISED_LABEL};
+use crate::api::well_known::{KEY_SCOPE_ANNOTATION, MATERIALISED_LABEL};
 use crate::model::external_secret::target_name;
 use crate::model::secret_store::StoreId;
 use crate::model::store_use::StoreFacts;
@@ -116,14 +116,17 @@ impl View for Watched {
                 let object = ObjectRef::new(&id.name).within(&id.namespace);
                 let cached = self.secret_stores.get(&object)?;
                 let store = cached.0.as_ref().ok()?;
-                let mut facts = facts(store, &store.spec, store.status.as_ref());
-                facts.conditions.clear();
-                Some(facts)
+                Some(facts(id.kind, store, &store.spec, store.status.as_ref()))
             }
             StoreKind::ClusterSecretStore => {
                 let cached = self.cluster_secret_stores.get(&ObjectRef::new(&id.name))?;
                 let store = cached.0.as_ref().ok()?;
-                Some(facts(store, &store.spec.store, store.status.as_ref()))
+                Some(facts(
+                    id.kind,
+                    store,
+                    &store.spec.store,
+                    store.status.as_ref(),
+                ))
             }
         }
     }
@@ -140,20 +143,15 @@ impl View for Watched {
 }
 
 fn facts(
+    kind: StoreKind,
     object: &impl ResourceExt,
     spec: &SecretStoreSpec,
     status: Option<&SecretStoreStatus>,
 ) -> StoreFacts {
-    let conditions = status.into_iter().flat_map(|status| &status.conditions);
-    let failed = conditions
-        .into_iter()
-        .find(|condition| condition.type_ == CONDITION_READY && condition.status == "False");
-    StoreFacts {
-        conditions: spec.conditions.clone(),
-        controller: spec.controller.clone(),
-        key_scope: object.annotations().get(KEY_SCOPE_ANNOTATION).cloned(),
-        failure: failed.map(|condition| condition.message.clone().unwrap_or_default()),
-    }
+    let key_scope = object.annotations().get(KEY_SCOPE_ANNOTATION);
+    let unknown = SecretStoreStatus::default();
+    let status = status.unwrap_or(&unknown);
+    StoreFacts::of(kind, spec, key_scope.map(String::as_str), status)
 }
 
 fn objects<K>(client: &Client) -> (Store<Guarded<K>>, impl Future<Output = ()> + Send + use<K>)

@@ -5,6 +5,8 @@
 
 /// API group of the stores and ExternalSecrets.
 pub const GROUP: &str = "external-secrets.io";
+/// API group of the generators.
+pub const GENERATOR_GROUP: &str = "generators.external-secrets.io";
 
 /// Label on a Secret that latchkey (or ESO) writes.
 pub const MANAGED_LABEL: &str = "reconcile.external-secrets.io/managed";
@@ -25,6 +27,10 @@ pub const CLUSTER_EXTERNAL_SECRET_FINALIZER: &str =
 /// Finalizer, before the name, that a ClusterExternalSecret of ESO puts on Namespaces; latchkey removes
 /// it.
 pub const CES_NAMESPACE_FINALIZER_PREFIX: &str = "externalsecrets.external-secrets.io/ces-";
+/// Finalizer on GeneratorStates: what was made is taken back before they go.
+pub const GENERATOR_STATE_FINALIZER: &str = "generatorstate.externalsecrets.io/finalizer";
+/// Label on a GeneratorState: SHA3-224 of `<Kind>-<namespace>-<name>-<place>` in hex.
+pub const GENERATOR_OWNER_LABEL: &str = "generators.external-secrets.io/owner-key";
 /// Finalizer on PushSecrets whose remote values go with them.
 pub const PUSH_SECRET_FINALIZER: &str = "pushsecret.externalsecrets.io/finalizer";
 /// Annotation, on an ExternalSecret or on the Secret, that lets an un-owned Secret be taken over.

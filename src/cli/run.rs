@@ -14,6 +14,7 @@ use kube::Client;
 use crate::cluster::authorize::{Authorizer, KubeAccessReviews, StoreAuthorizer, WholeNamespace};
 use crate::cluster::injection_key;
 use crate::model::pod_injection::KeyRing;
+use crate::providers::Registry;
 use crate::runtime::{self, Bound};
 use crate::telemetry::log;
 use crate::telemetry::metrics::Metrics;
@@ -73,6 +74,7 @@ enum Authorization {
 struct Shared {
     client: Client,
     metrics: Metrics,
+    registry: Arc<Registry>,
     keys: Arc<KeyRing>,
     authorizer: Arc<dyn Authorizer>,
     reauthorizer: Arc<dyn Authorizer>,
@@ -101,7 +103,9 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
     let client = Client::try_default()
         .await
         .context("failed to find the cluster; set KUBECONFIG or run in a pod")?;
+    let registry = Registry::new(&operator.remotes.clone().into())?;
     let shared = Shared {
+        registry: Arc::new(registry),
         keys: keys(&client, &own_namespace).await?,
         authorizer: authorizer(authorization, &client, WEBHOOK_BELIEF),
         reauthorizer: authorizer(authorization, &client, RECONCILER_BELIEF),

@@ -5,6 +5,7 @@ use kube::core::{ApiResource, GroupVersionKind};
 use kube::{Client, ResourceExt as _};
 use serde_json::Value;
 
+use crate::api::well_known::GENERATOR_GROUP;
 use crate::cluster::request::{Error, bounded};
 
 /// Kind of a generator without namespace.
@@ -30,14 +31,7 @@ pub async fn read(
     kind: &str,
     name: &str,
 ) -> Result<Option<GeneratorObject>, Error> {
-    let kind_of = GroupVersionKind::gvk("generators.external-secrets.io", "v1alpha1", kind);
-    let plural = format!("{}s", kind.to_lowercase());
-    let resource = ApiResource::from_gvk_with_plural(&kind_of, &plural);
-    let api: Api<DynamicObject> = if kind == CLUSTER_KIND {
-        Api::all_with(client.clone(), &resource)
-    } else {
-        Api::namespaced_with(client.clone(), namespace, &resource)
-    };
+    let api = api(client, namespace, kind);
     let found = bounded(api.get_opt(name)).await?;
     Ok(found.map(|mut object| GeneratorObject {
         uid: object.uid().unwrap_or_default(),
@@ -46,4 +40,16 @@ pub async fn read(
             None => Value::Object(serde_json::Map::new()),
         },
     }))
+}
+
+/// The generators of `kind` that an object of `namespace` may name.
+pub(super) fn api(client: &Client, namespace: &str, kind: &str) -> Api<DynamicObject> {
+    let kind_of = GroupVersionKind::gvk(GENERATOR_GROUP, "v1alpha1", kind);
+    let plural = format!("{}s", kind.to_lowercase());
+    let resource = ApiResource::from_gvk_with_plural(&kind_of, &plural);
+    if kind == CLUSTER_KIND {
+        Api::all_with(client.clone(), &resource)
+    } else {
+        Api::namespaced_with(client.clone(), namespace, &resource)
+    }
 }

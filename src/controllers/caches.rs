@@ -51,12 +51,8 @@ pub(crate) struct CachedStore {
 impl CachedStore {
     /// What it says about its use by pods.
     pub(crate) fn facts(&self) -> StoreFacts {
-        StoreFacts {
-            conditions: self.spec.conditions.clone(),
-            controller: self.spec.controller.clone(),
-            key_scope: self.key_scope.clone(),
-            failure: None,
-        }
+        let kind = self.store.id.kind;
+        StoreFacts::of(kind, &self.spec, self.key_scope.as_deref(), &self.status)
     }
 
     /// The condition Ready, once the store was validated.
@@ -115,6 +111,12 @@ impl Caches {
         cached
             .map(|namespace| namespace.labels().clone())
             .unwrap_or_default()
+    }
+
+    /// Whether a Namespace is being deleted.
+    pub(crate) fn is_terminating(&self, namespace: &str) -> bool {
+        let cached = self.namespaces.get(&ObjectRef::new(namespace));
+        cached.is_some_and(|namespace| namespace.metadata.deletion_timestamp.is_some())
     }
 
     /// Metadata of a Secret that latchkey wrote.

@@ -53,11 +53,12 @@ async fn made(
     let context = Context {
         namespace: "team".to_owned(),
         secrets: Arc::new(Credentials(seed)),
+        http: http::Client::new(&http::Options::default()).unwrap(),
+        registry: Arc::new(Registry::default()),
         now: Timestamp::UNIX_EPOCH,
         controller_class: "default".to_owned(),
-        http: http::Options::default(),
     };
-    let values = generate(kind, spec, &context).await?;
+    let values = generate(kind, spec, &context).await?.values;
     let text = |value: &SecretBytes| value.expose_str().unwrap().to_owned();
     Ok(values
         .iter()

@@ -37,7 +37,14 @@ impl Generator for WebhookSpec {
             secrets.push((secret.name.clone(), data.map_err(failed)?));
         }
         let ca = ca(self, context).await?;
-        let made = webhook::generate(&call, &context.http, ca, &secrets, context.now).await;
+        let made = webhook::generate(
+            &call,
+            context.registry.webhooks(),
+            ca,
+            &secrets,
+            context.now,
+        )
+        .await;
         made.map_err(failed)
     }
 }
@@ -75,10 +82,18 @@ async fn ca(spec: &WebhookSpec, context: &Context) -> Result<Option<Vec<u8>>, Er
 
 fn failed(error: CallError) -> Error {
     let is_lasting = matches!(error.kind, ErrorKind::Invalid | ErrorKind::Unsupported);
-    let CallError { message, .. } = error;
-    if is_lasting {
+    let CallError {
+        message,
+        retry_after,
+        ..
+    } = error;
+    let failed = if is_lasting {
         Error::invalid(message)
     } else {
         Error::unavailable(message)
+    };
+    Error {
+        retry_after,
+        ..failed
     }
 }

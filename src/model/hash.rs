@@ -43,6 +43,12 @@ pub fn created_by(namespace: &str, name: &str) -> String {
     text(&format!("{namespace}/{name}"))
 }
 
+/// Value of the label `owner-key` of a GeneratorState: whose values it records, and which of them.
+#[must_use]
+pub fn generator_owner(kind: &str, namespace: &str, name: &str, place: &str) -> String {
+    text(&format!("{kind}-{namespace}-{name}-{place}"))
+}
+
 /// What `status.syncedResourceVersion` holds: the generation and a hash of labels and annotations.
 #[must_use]
 pub fn resource_version(

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::SignedDuration;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use regex::Regex;
 
 use crate::api::meta::StoreKind;
@@ -13,7 +14,7 @@ use crate::api::v1alpha1::{
 use crate::model::complaint::Complaint;
 use crate::model::duration;
 use crate::model::push::Target;
-use crate::model::secret_store::{StoreId, selects};
+use crate::model::secret_store::{StoreId, selects, unreadable};
 use crate::secret::SecretMap;
 
 /// Interval of an object that names none.
@@ -58,6 +59,8 @@ pub fn check(spec: &PushSecretSpec) -> Result<(), Vec<Complaint>> {
         let message = "templates of PushSecrets are not served yet; nothing is pushed";
         complaints.push(Complaint::unserved("spec.template", message));
     }
+    complaints.extend(selectors(spec));
+    complaints.extend(collisions(spec));
     for (i, entry) in spec.data_to.iter().enumerate() {
         let field = format!("spec.dataTo[{i}]");
         let store = entry.store_ref.as_ref();
@@ -82,6 +85,40 @@ pub fn check(spec: &PushSecretSpec) -> Result<(), Vec<Complaint>> {
     } else {
         Err(complaints)
     }
+}
+
+/// Selectors that cannot be read, and so match nothing.
+fn selectors(spec: &PushSecretSpec) -> Vec<Complaint> {
+    let mut complaints = Vec::new();
+    let mut check = |field: String, selector: Option<&LabelSelector>| {
+        complaints.extend(selector.iter().flat_map(|one| unreadable(&field, one)));
+    };
+    for (i, reference) in spec.secret_store_refs.iter().enumerate() {
+        let field = format!("spec.secretStoreRefs[{i}].labelSelector");
+        check(field, reference.label_selector.as_ref());
+    }
+    let source = spec.selector.secret.as_ref();
+    let source = source.and_then(|secret| secret.selector.as_ref());
+    check("spec.selector.secret.selector".to_owned(), source);
+    for (i, entry) in spec.data_to.iter().enumerate() {
+        let store = entry.store_ref.as_ref();
+        let selector = store.and_then(|store| store.label_selector.as_ref());
+        check(format!("spec.dataTo[{i}].storeRef.labelSelector"), selector);
+    }
+    complaints
+}
+
+/// Entries of `data` that go where an earlier one goes.
+fn collisions(spec: &PushSecretSpec) -> Vec<Complaint> {
+    let mut places = BTreeSet::new();
+    let entries = spec.data.iter().enumerate();
+    let doubled = entries.filter_map(|(i, entry)| {
+        let place = target_key(&entry.match_.remote_ref);
+        let message = format!("an earlier entry goes to {place:?} too; name another place");
+        let field = format!("spec.data[{i}].match.remoteRef");
+        (!places.insert(place)).then(|| Complaint::error(field, message))
+    });
+    doubled.collect()
 }
 
 /// How often values are pushed; zero or less is on changes only.

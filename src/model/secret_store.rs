@@ -1,5 +1,7 @@
 //! A store, checked.
 
+mod check;
+
 use std::collections::BTreeMap;
 
 use jiff::SignedDuration;
@@ -11,6 +13,8 @@ use crate::api::meta::StoreKind;
 use crate::api::v1::{SecretStoreProvider, SecretStoreSpec, StoreCondition};
 use crate::model::complaint::Complaint;
 use crate::model::duration;
+
+pub use check::{NamedSecret, check, named_secrets, unreadable};
 
 /// Label that the API server puts on every Namespace.
 const NAMESPACE_NAME_LABEL: &str = "kubernetes.io/metadata.name";

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 
 use globset::{Glob, GlobBuilder, GlobMatcher};
 
-use crate::api::v1::{ExternalSecretSpec, StoreCondition};
-use crate::api::well_known::KEY_SCOPE_ANNOTATION;
+use crate::api::meta::StoreKind;
+use crate::api::v1::{ExternalSecretSpec, SecretStoreSpec, SecretStoreStatus, StoreCondition};
+use crate::api::well_known::{CONDITION_READY, KEY_SCOPE_ANNOTATION};
 use crate::model::complaint::Complaint;
 use crate::model::secret_store::{StoreId, admits_namespace};
 
@@ -21,6 +22,31 @@ pub struct StoreFacts {
     pub key_scope: Option<String>,
     /// The message of the condition Ready where that is False.
     pub failure: Option<String>,
+}
+
+impl StoreFacts {
+    /// What a store of `kind` says by its spec, its annotation `latchkey.dev/key-scope` and its status.
+    #[must_use]
+    pub fn of(
+        kind: StoreKind,
+        spec: &SecretStoreSpec,
+        key_scope: Option<&str>,
+        status: &SecretStoreStatus,
+    ) -> Self {
+        let conditions = match kind {
+            StoreKind::SecretStore => Vec::new(),
+            StoreKind::ClusterSecretStore => spec.conditions.clone(),
+        };
+        let mut told = status.conditions.iter();
+        let failed = told
+            .find(|condition| condition.type_ == CONDITION_READY && condition.status == "False");
+        Self {
+            conditions,
+            controller: spec.controller.clone(),
+            key_scope: key_scope.map(str::to_owned),
+            failure: failed.map(|condition| condition.message.clone().unwrap_or_default()),
+        }
+    }
 }
 
 /// Who reads.
@@ -205,7 +231,6 @@ fn compile(glob: &str) -> Result<GlobMatcher, globset::Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::meta::StoreKind;
     use rstest::rstest;
 
     fn facts(value: &serde_json::Value) -> StoreFacts {
@@ -326,5 +351,23 @@ mod tests {
         );
         assert_eq!(of(StoreKind::ClusterSecretStore, "b"), [Read::Key("two")]);
         assert_eq!(of(StoreKind::SecretStore, "b"), []);
+    }
+
+    #[test]
+    fn a_store_says_the_same_to_the_webhook_and_to_the_reconciler() {
+        let spec = serde_json::json!({"provider": {}, "controller": "c", "conditions": [{"namespaces": ["a"]}]});
+        let spec: SecretStoreSpec = serde_json::from_value(spec).unwrap();
+        let status = |ready: &str| -> SecretStoreStatus {
+            let ready = serde_json::json!({"type": "Ready", "status": ready, "message": "why"});
+            serde_json::from_value(serde_json::json!({"conditions": [ready]})).unwrap()
+        };
+        let facts = |kind, ready| StoreFacts::of(kind, &spec, Some("a/*"), &status(ready));
+        let cluster = facts(StoreKind::ClusterSecretStore, "False");
+        assert_eq!(cluster.conditions, spec.conditions);
+        assert_eq!(cluster.failure.as_deref(), Some("why"));
+        assert_eq!(cluster.key_scope.as_deref(), Some("a/*"));
+        assert_eq!(cluster.controller.as_deref(), Some("c"));
+        let namespaced = facts(StoreKind::SecretStore, "True");
+        assert!(namespaced.conditions.is_empty() && namespaced.failure.is_none());
     }
 }

@@ -3,13 +3,14 @@
 //! An environment is opened once for all keys of all objects of its store that may share what was
 //! fetched; see [`sessions`]. Differences to External Secrets Operator, all deliberate: nested
 //! values are plain JSON without positions, numbers keep their digits, null is an empty member, a
-//! missing key is told apart from a failed call, `property`, `version` and `find` work, and a wrong
-//! token or environment shows in the store's condition.
+//! missing key is told apart from a failed call, `property`, `version` and `find` work, a wrong token or
+//! environment shows in the store's condition, and a push changes one value; see [`write`].
 
 mod access;
 mod failure;
 mod lookup;
 mod sessions;
+mod write;
 
 use std::sync::Arc;
 
@@ -22,6 +23,7 @@ use crate::api::meta::{SecretKeySelector, ServiceAccountSelector, StoreKind};
 use crate::api::v1::PulumiProvider;
 use crate::esc::client::{Address, Environment, EnvironmentName};
 use crate::http;
+use crate::model::push::{Push, Target};
 use crate::model::remote::{Find, RemoteRef};
 use crate::model::secret_store::Store;
 use crate::secret::{SecretBytes, SecretMap};
@@ -84,7 +86,7 @@ impl Provider for Pulumi {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities::ReadOnly
+        Capabilities::ReadWrite
     }
 
     fn check(&self, store: &Store) -> Result<(), Error> {
@@ -199,6 +201,18 @@ impl SecretsClient for PulumiClient {
             .validate(self.place(""), &self.access)
             .await
             .map(|()| Validation::Ready)
+    }
+
+    async fn push(&self, push: &Push<'_>) -> Result<(), Error> {
+        self.write(push).await
+    }
+
+    async fn delete(&self, target: &Target) -> Result<(), Error> {
+        self.remove(target).await
+    }
+
+    async fn exists(&self, target: &Target) -> Result<bool, Error> {
+        self.holds(target).await
     }
 }
 

@@ -4,9 +4,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+#[cfg(feature = "provider-vault")]
+use super::VaultCall;
 use super::{Error, ErrorKind, Provider};
+#[cfg(feature = "provider-vault")]
+use crate::api::v1::VaultProvider;
+#[cfg(feature = "provider-vault")]
+use crate::cluster::secrets::SecretReader;
 use crate::http;
 use crate::model::secret_store::Store;
+#[cfg(feature = "provider-vault")]
+use crate::secret::json::Json;
 
 /// Tells the time.
 pub type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
@@ -43,6 +51,8 @@ impl Default for Options {
 pub struct Registry {
     providers: BTreeMap<&'static str, Arc<dyn Provider>>,
     webhooks: http::Options,
+    #[cfg(feature = "provider-vault")]
+    vault: Option<Arc<super::vault::Vault>>,
 }
 
 impl Registry {
@@ -79,7 +89,11 @@ impl Registry {
         #[cfg(feature = "provider-pulumi")]
         registry.register(Arc::new(super::pulumi::Pulumi::new(options)?));
         #[cfg(feature = "provider-vault")]
-        registry.register(Arc::new(super::vault::Vault::new(options)));
+        {
+            let vault = Arc::new(super::vault::Vault::new(options));
+            registry.vault = Some(Arc::clone(&vault));
+            registry.register(vault);
+        }
         #[cfg(feature = "provider-webhook")]
         registry.register(Arc::new(super::webhook::Webhook::new(options)));
         let _ = options;
@@ -90,6 +104,26 @@ impl Registry {
     #[must_use]
     pub fn webhooks(&self) -> &http::Options {
         &self.webhooks
+    }
+
+    /// Makes one call of Vault's protocol for an object of `namespace`, once; credentials are read there.
+    /// Calls of one namespace with the same `block` share a login.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] when the path does not exist, else the class of the failure.
+    #[cfg(feature = "provider-vault")]
+    pub async fn call_vault(
+        &self,
+        namespace: &str,
+        secrets: Arc<dyn SecretReader>,
+        block: &VaultProvider,
+        call: VaultCall,
+    ) -> Result<Json, Error> {
+        let Some(vault) = &self.vault else {
+            let message = "Vault is not set up";
+            return Err(Error::new(ErrorKind::Unsupported, "vault", message));
+        };
+        vault.call(namespace, secrets, block, call).await
     }
 
     /// Drops from memory what providers kept long enough; to be called every few seconds.

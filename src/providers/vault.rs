@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::vault_api::Engine;
+use super::vault_api::{Call, Engine};
 use super::{Capabilities, ClientContext, Error, ErrorKind, Options, Provider, SecretsClient};
 use crate::api::v1::VaultProvider;
+use crate::cluster::secrets::SecretReader;
 use crate::model::secret_store::Store;
+use crate::secret::json::Json;
 
 const NAME: &str = "vault";
 
@@ -21,6 +23,20 @@ impl Vault {
     pub(super) fn new(options: &Options) -> Self {
         let engine = Arc::new(Engine::new(NAME, options));
         Self { engine }
+    }
+
+    /// Makes one call for an object of `namespace`.
+    ///
+    /// # Errors
+    /// As [`Engine::call`].
+    pub(super) async fn call(
+        &self,
+        namespace: &str,
+        secrets: Arc<dyn SecretReader>,
+        block: &VaultProvider,
+        call: Call,
+    ) -> Result<Json, Error> {
+        self.engine.call(namespace, secrets, block, call).await
     }
 }
 

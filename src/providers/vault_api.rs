@@ -8,6 +8,8 @@
 
 mod access;
 mod answer;
+#[cfg(feature = "provider-vault")]
+mod call;
 mod document;
 mod login;
 mod path;
@@ -35,6 +37,9 @@ use futures::stream;
 use access::{Access, Request, headers, server};
 use path::Paths;
 use session::{Identity, Sessions};
+
+#[cfg(feature = "provider-vault")]
+pub use call::Call;
 
 /// Calls of one search that are under way at once.
 const PARALLEL: usize = 8;
@@ -168,7 +173,10 @@ impl VaultClient {
         Ok(match what {
             What::Values { path, version } => {
                 let request = Request {
-                    query: (!version.is_empty()).then(|| ("version", version.clone())),
+                    query: match version.as_str() {
+                        "" => Vec::new(),
+                        version => vec![("version".to_owned(), version.to_owned())],
+                    },
                     ..Request::read(path)
                 };
                 let answer = self.access.send(&request).await?;
@@ -181,7 +189,7 @@ impl VaultClient {
             What::Names(path) => {
                 let request = Request {
                     action: format!("list {path:?}"),
-                    query: Some(("list", "true".to_owned())),
+                    query: vec![("list".to_owned(), "true".to_owned())],
                     ..Request::read(path)
                 };
                 let answer = self.access.send(&request).await?;

@@ -52,6 +52,7 @@ struct Series {
     reconcile_seconds: HistogramVec,
     panics: IntCounterVec,
     webhook_requests: IntCounterVec,
+    webhook_shed: IntCounterVec,
     esc_requests: IntCounterVec,
     webhook_seconds: HistogramVec,
     conditions: [GaugeVec; 3],
@@ -162,6 +163,11 @@ impl Metrics {
                 "latchkey_panics_total",
                 "Reconciles and requests that panicked",
                 &["where"],
+            ),
+            webhook_shed: new.counter(
+                "latchkey_webhook_shed_total",
+                "Admission requests that were turned away because too many were under way",
+                &["webhook"],
             ),
             webhook_requests: new.counter(
                 "controller_runtime_webhook_requests_total",
@@ -286,6 +292,11 @@ impl Metrics {
             .webhook_seconds
             .with_label_values(&[webhook])
             .observe(took.as_secs_f64());
+    }
+
+    /// An admission request was turned away.
+    pub fn shed(&self, webhook: &str) {
+        self.0.webhook_shed.with_label_values(&[webhook]).inc();
     }
 
     /// The values of a Secret for pods could not be confirmed; `seconds` have passed since they were, or

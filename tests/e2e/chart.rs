@@ -183,6 +183,7 @@ async fn the_chart_is_accepted_strictly() -> anyhow::Result<()> {
         "",
         ",replicaCount=1,leaderElect=false,webhook.tlsSecretName=tls",
         ",webhook.create=false",
+        ",serviceMonitor.enabled=true",
     ] {
         let rendered = installed.helm(&["template", "latchkey"], more).await?;
         kubectl.run_with_input(dry_run, &rendered).await?;
@@ -197,9 +198,48 @@ async fn the_chart_is_accepted_strictly() -> anyhow::Result<()> {
         ",replicacount=2",
         ",drainDelaySeconds=25",
         ",leaderElect=false",
+        ",serviceMonitor.enabled=true,serviceMonitor.renderMode=failIfMissing",
     ] {
         let outcome = installed.helm(&["template", "latchkey"], wrong).await;
         ensure!(outcome.is_err(), "{wrong} was accepted");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_service_monitor_is_made_where_its_kind_is_known() -> anyhow::Result<()> {
+    let installed = Installed::new().await?;
+    let monitor = ",serviceMonitor.enabled=true,serviceMonitor.interval=15s,\
+                   serviceMonitor.additionalLabels.team=x,metrics.service.port=9100";
+    let rendered = async |known: &[&str], more: &str| -> anyhow::Result<Vec<Value>> {
+        let command = [&["template", "latchkey"], known].concat();
+        let text = installed.helm(&command, more).await?;
+        let documents = text
+            .split("\n---")
+            .filter(|text| text.contains("kind: ServiceMonitor") || text.contains("-metrics\n"));
+        let parsed = documents.map(|text| Ok(serde_saphyr::from_str(text)?));
+        parsed.collect()
+    };
+    ensure!(
+        rendered(&[], "").await?.is_empty(),
+        "they are off unless asked for"
+    );
+    ensure!(
+        rendered(&[], monitor).await?.len() == 1,
+        "the kind is not known"
+    );
+    let known = ["--api-versions", "monitoring.coreos.com/v1"];
+    let [service, monitor] = &rendered(&known, monitor).await?[..] else {
+        anyhow::bail!("a Service and a ServiceMonitor");
+    };
+    ensure!(service["kind"] == "Service" && monitor["kind"] == "ServiceMonitor");
+    ensure!(monitor["metadata"]["labels"]["team"] == "x");
+    ensure!(monitor["spec"]["endpoints"][0]["interval"] == "15s");
+    let port = &service["spec"]["ports"][0];
+    ensure!(port["port"] == 9100 && port["name"] == monitor["spec"]["endpoints"][0]["port"]);
+    let wanted = monitor["spec"]["selector"]["matchLabels"].as_object();
+    for (label, value) in wanted.context("a selector")? {
+        ensure!(service["metadata"]["labels"][label] == *value, "{label}");
     }
     Ok(())
 }

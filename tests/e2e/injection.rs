@@ -256,6 +256,49 @@ fn name_of(secret: &Secret) -> anyhow::Result<String> {
 }
 
 #[tokio::test]
+async fn case_47_a_secret_that_was_planted_under_the_name_is_replaced_and_not_merged()
+-> anyhow::Result<()> {
+    let world = ward().await?;
+    world
+        .run("planted", async |place| {
+            let _esc = furnish(world, place).await?;
+            // Whoever may create pods learns the name from a pod of the same account that is not kept.
+            let manifest = pod("web", "").replace("NS", &place.namespace);
+            let try_out = ["apply", "--dry-run=server", "-f", "-", "-o", "json"];
+            let name = wait::until("the pod to be admitted", SOON, async || {
+                let tried = place.kubectl.run_with_input(try_out, &manifest).await?;
+                let tried: Pod = serde_json::from_str(&tried)?;
+                let spec = tried.spec.context("a spec")?;
+                let env = spec.containers[0].env.clone().unwrap_or_default();
+                let source = env[0]
+                    .value_from
+                    .clone()
+                    .and_then(|from| from.secret_key_ref);
+                let name = source.context("a reference")?.name;
+                ensure!(name.starts_with("inj-app-"), "{name}");
+                Ok(name)
+            })
+            .await?;
+            let data = [("hello", "planted"), ("LD_PRELOAD", "/tmp/evil.so")];
+            let planted = Secret {
+                metadata: ObjectMeta {
+                    name: Some(name.clone()),
+                    ..ObjectMeta::default()
+                },
+                string_data: Some(data.map(|(k, v)| (k.to_owned(), v.to_owned())).into()),
+                ..Secret::default()
+            };
+            let api = place.api::<Secret>();
+            api.create(&PostParams::default(), &planted).await?;
+            admitted(place, &pod("web", "")).await?;
+            let made = place.makes(&WORLD).await?;
+            ensure!(name_of(&made)? == name, "another Secret was made");
+            Ok(())
+        })
+        .await
+}
+
+#[tokio::test]
 async fn case_48_a_revoked_permission_ends_the_refreshes_and_then_the_secret() -> anyhow::Result<()>
 {
     let world = ward().await?;

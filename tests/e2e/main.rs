@@ -3,12 +3,14 @@
 #[path = "../support.rs"]
 mod support;
 
+mod admission;
 mod burst;
 mod certificates;
 mod chart;
 mod control_plane;
 mod external_secret;
 mod faults;
+mod generated;
 mod injection;
 mod kinds;
 mod node;

@@ -11,6 +11,7 @@ use crate::support::wait;
 
 const SOON: Duration = Duration::from_secs(60);
 const POLICIES: &str = include_str!("../../manifests/webhooks/policies.yaml");
+const VALIDATING: &str = include_str!("../../manifests/webhooks/validating.yaml");
 /// The form of a name that latchkey makes.
 const INJECTED: &str = "inj-db-s7zrki42lcsypt4pwmpr";
 
@@ -182,5 +183,32 @@ async fn updates(kubectl: &Kubectl) -> anyhow::Result<()> {
         "a debugger got an injected Secret"
     );
     attach("mine").await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_webhook_that_is_gone_keeps_no_store_from_being_applied() -> anyhow::Result<()> {
+    let plane = ControlPlane::start(Options::default()).await?;
+    plane.install_crds().await?;
+    let kubectl = plane.kubectl();
+    let store = "
+apiVersion: external-secrets.io/v1
+kind: SecretStore
+metadata: {name: s, namespace: default}
+spec: {provider: {fake: {data: []}}}
+";
+    let try_out = || kubectl.run_with_input(["apply", "--dry-run=server", "-f", "-"], store);
+    // That the API server calls at all shows only where a failure counts.
+    let strict = VALIDATING.replace("failurePolicy: Ignore", "failurePolicy: Fail");
+    kubectl.apply(&strict).await?;
+    wait::until("the webhook to be called", SOON, async || {
+        let refusal = try_out().await.err().map(|error| format!("{error:#}"));
+        let is_called = refusal.is_some_and(|text| text.contains("secretstores.latchkey.dev"));
+        ensure!(is_called, "not called yet");
+        Ok(())
+    })
+    .await?;
+    kubectl.apply(VALIDATING).await?;
+    wait::until("the store to pass", SOON, async || try_out().await).await?;
     Ok(())
 }

@@ -312,6 +312,18 @@ async fn case_23_24_other_expansions_keep_their_meaning() {
 }
 
 #[tokio::test]
+async fn a_variable_with_a_source_keeps_it_though_its_value_is_a_reference() {
+    let mut pod = inlined(&[("A", "secret://vault/db#user")]);
+    let source = json!({"configMapKeyRef": {"name": "c", "key": "k"}});
+    pod["spec"]["containers"][0]["env"][0]["valueFrom"] = source;
+    let message = world().denied(&pod).await;
+    assert!(
+        message.contains("env A: has a reference as its value and valueFrom"),
+        "{message}"
+    );
+}
+
+#[tokio::test]
 async fn case_25_26_28_unclosed_is_denied_and_off_is_left_alone() {
     let message = world()
         .denied(&inlined(&[("A", "x ${secret://vault/db#p")]))

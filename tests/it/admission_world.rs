@@ -10,9 +10,11 @@ use async_trait::async_trait;
 use base64::Engine as _;
 use latchkey::admission::{Path, View, Webhook};
 use latchkey::cluster::authorize::{Authorizer, StoreAccess, Verdict};
+use latchkey::cluster::existence::{Existence, Named};
 use latchkey::model::pod_injection::KeyRing;
 use latchkey::model::secret_store::StoreId;
 use latchkey::model::store_use::StoreFacts;
+use latchkey::providers::{self, Registry};
 use latchkey::secret::SecretBytes;
 use latchkey::telemetry::metrics::Metrics;
 use serde_json::{Value, json};
@@ -28,6 +30,8 @@ pub(crate) struct Tables {
     pub(crate) namespaces: BTreeMap<String, BTreeMap<String, String>>,
     /// Names of Secrets that are there.
     pub(crate) secrets: BTreeSet<String>,
+    /// Other objects that are there, as `Kind namespace/name`.
+    pub(crate) objects: BTreeSet<String>,
 }
 
 struct TableView(Arc<Mutex<Tables>>);
@@ -59,6 +63,28 @@ impl View for TableView {
     }
 }
 
+/// What is there, and how often that was asked.
+pub(crate) struct Presence {
+    tables: Arc<Mutex<Tables>>,
+    /// Questions that were asked.
+    pub(crate) asked: AtomicUsize,
+}
+
+#[async_trait]
+impl Existence for Presence {
+    async fn exists(&self, named: &Named) -> Option<bool> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        let tables = self.tables.lock().expect("no test panics with it");
+        let Named {
+            kind,
+            namespace,
+            name,
+        } = named;
+        let object = format!("{} {namespace}/{name}", kind.as_str());
+        Some(tables.objects.contains(&object))
+    }
+}
+
 /// Who may, and how often that was asked.
 pub(crate) struct Permissions {
     verdict: Box<dyn Fn(&StoreAccess) -> Verdict + Send + Sync>,
@@ -79,6 +105,7 @@ pub(crate) struct World {
     pub(crate) webhook: Webhook,
     pub(crate) tables: Arc<Mutex<Tables>>,
     pub(crate) permissions: Arc<Permissions>,
+    pub(crate) presence: Arc<Presence>,
 }
 
 /// A world in which everybody may use every store.
@@ -101,7 +128,14 @@ pub(crate) fn world_where(
             .stores
             .insert(store.to_owned(), StoreFacts::default());
     }
+    let presence = Arc::new(Presence {
+        tables: Arc::clone(&tables),
+        asked: AtomicUsize::new(0),
+    });
+    let registry = Registry::new(&providers::Options::default());
     let webhook = Webhook {
+        registry: Arc::new(registry.expect("the defaults are right")),
+        existence: presence.clone(),
         keys: Arc::new(KeyRing::new(&SecretBytes::from("example key"), None)),
         view: Arc::new(TableView(tables.clone())),
         authorizer: permissions.clone(),
@@ -113,6 +147,7 @@ pub(crate) fn world_where(
         webhook,
         tables,
         permissions,
+        presence,
     }
 }
 

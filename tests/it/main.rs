@@ -7,10 +7,14 @@ mod support;
 mod admission_access;
 #[cfg(test)]
 mod admission_examples;
+#[cfg(all(test, feature = "provider-fake", feature = "provider-vault"))]
+mod admission_objects;
 #[cfg(test)]
 mod admission_pod;
 #[cfg(test)]
 mod admission_protocol;
+#[cfg(test)]
+mod admission_serving;
 #[cfg(test)]
 mod admission_world;
 #[cfg(test)]
@@ -21,6 +25,8 @@ mod esc_server;
 #[path = "../fakes.rs"]
 mod fakes;
 mod generated;
+#[cfg(test)]
+mod generators;
 #[cfg(all(test, feature = "provider-barbican"))]
 mod provider_barbican;
 #[cfg(all(test, feature = "provider-conjur"))]
@@ -47,6 +53,8 @@ mod provider_kubernetes;
 mod provider_onepassword;
 #[cfg(all(test, feature = "provider-pulumi"))]
 mod provider_pulumi;
+#[cfg(all(test, feature = "provider-pulumi"))]
+mod provider_pulumi_push;
 #[cfg(all(test, feature = "provider-vault", feature = "provider-openbao"))]
 mod provider_vault;
 #[cfg(all(test, feature = "provider-webhook"))]

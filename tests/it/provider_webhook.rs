@@ -6,7 +6,7 @@ use latchkey::generators;
 use latchkey::http;
 use latchkey::model::push::{Push, Source, Target};
 use latchkey::model::remote::Find;
-use latchkey::providers::{ErrorKind, Validation};
+use latchkey::providers::{ErrorKind, Options, Registry, Validation};
 use serde_json::{Value, json};
 
 use crate::fakes::{Fake, Fault, webhook};
@@ -233,11 +233,13 @@ async fn the_generator_gives_the_members_of_the_answer() {
         let context = generators::Context {
             namespace: "team".to_owned(),
             secrets: credentials(),
+            http: http::Client::new(&http::Options::default()).unwrap(),
+            registry: Arc::new(Registry::new(&Options::default()).unwrap()),
             now: jiff::Timestamp::UNIX_EPOCH,
             controller_class: "default".to_owned(),
-            http: http::Options::default(),
         };
-        generators::generate("Webhook", spec, &context).await
+        let made = generators::generate("Webhook", spec, &context).await;
+        made.map(|made| made.values)
     };
     let mut spec = block(&fake.uri);
     spec["url"] = json!(format!("{}/doc/large", fake.uri));

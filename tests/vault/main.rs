@@ -12,6 +12,8 @@ mod support;
 mod provider_double;
 
 #[cfg(test)]
+mod dynamic;
+#[cfg(test)]
 mod logins;
 #[cfg(test)]
 mod reads;

@@ -95,6 +95,35 @@ pub(super) fn references<'p>(pod: &'p Pod<'_>) -> Result<References<'p>, Vec<Com
 }
 
 impl<'p> References<'p> {
+    /// The same, where no variable has a source besides. A new pod that has one is refused by the API
+    /// server, but only as long as its value is still there; in an update the source is that of the live
+    /// pod.
+    ///
+    /// # Errors
+    /// Every such variable.
+    pub(super) fn without_sources(self) -> Result<Self, Vec<Complaint>> {
+        let mut complaints = Vec::new();
+        for (container, variables) in &self.containers {
+            let here = self
+                .found
+                .iter()
+                .filter(|found| found.container == *container);
+            for variable in here.map(|found| &variables[found.index]) {
+                if variable.has_source {
+                    let field = format!("{container}, env {}", variable.name);
+                    let message =
+                        "has a reference as its value and valueFrom beside it; remove one";
+                    complaints.push(Complaint::error(field, message));
+                }
+            }
+        }
+        if complaints.is_empty() {
+            Ok(self)
+        } else {
+            Err(complaints)
+        }
+    }
+
     /// The properties that are referred to, by remote key, and the container that does so first.
     pub(super) fn groups(&self) -> (Groups, BTreeMap<Remote, ContainerPlace<'p>>) {
         let mut groups = Groups::new();

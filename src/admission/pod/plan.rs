@@ -154,7 +154,7 @@ fn add_inline<'p>(
     if !injection.settings.inline {
         return Ok(());
     }
-    let references = references(pod)?;
+    let references = references(pod)?.without_sources()?;
     let (groups, places) = references.groups();
     let mut made: BTreeMap<Remote, String> = BTreeMap::new();
     for (remote, properties) in groups {

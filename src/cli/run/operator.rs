@@ -9,8 +9,9 @@ use super::Shared;
 use crate::cluster::secrets::KubeSecretReader;
 use crate::controllers::pod_injection::{self, RestartBy, Revoked};
 use crate::controllers::{self, Options};
+use crate::http;
 use crate::model::duration;
-use crate::providers::{self, Registry};
+use crate::providers;
 use crate::runtime::lease::{self, Candidate};
 use crate::runtime::{Bound, Drain, Handle, TaskResult};
 
@@ -25,7 +26,7 @@ const DOPPLER_URL: &str = "https://api.doppler.com";
 #[group(skip)]
 pub(super) struct Args {
     #[command(flatten)]
-    remotes: Remotes,
+    pub(super) remotes: Remotes,
     /// Time between two validations of a store that names no interval
     #[arg(long, default_value = "5m", value_parser = duration::parse, value_name = "DURATION")]
     store_requeue_interval: SignedDuration,
@@ -35,6 +36,9 @@ pub(super) struct Args {
     /// Lets ExternalSecrets take over Secrets that nobody owns, as ESO does, without being asked
     #[arg(long)]
     adopt_unowned_secrets: bool,
+    /// How long replaced values of a generator that takes them back stay valid
+    #[arg(long, default_value = "2m", value_parser = duration::parse, value_name = "DURATION")]
+    generator_gc_grace_period: SignedDuration,
     /// How long a Secret made for pods stays after the last of them has gone
     #[arg(long, default_value = "1h", value_parser = duration::parse, value_name = "DURATION")]
     retain: SignedDuration,
@@ -53,9 +57,9 @@ pub(super) struct Args {
 }
 
 /// Flags about what providers speak to.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 #[group(skip)]
-struct Remotes {
+pub(super) struct Remotes {
     /// Address of the ESC API for stores without `apiUrl`
     #[arg(long, default_value = ESC_URL, value_name = "URL")]
     esc_url: String,
@@ -125,20 +129,21 @@ impl From<Restart> for RestartBy {
 /// Adds the operator to a process.
 pub(super) fn add(process: &mut Bound, args: Args, shared: &Shared) -> anyhow::Result<()> {
     let Args {
-        remotes,
+        // The registry, which is shared, has them.
+        remotes: _,
         store_requeue_interval,
         concurrent,
         adopt_unowned_secrets,
+        generator_gc_grace_period,
         retain,
         on_revoke,
         revoke_grace,
         restart,
         lease,
     } = args;
-    let registry = Registry::new(&remotes.into())?;
     let context = Arc::new(controllers::Context::new(
         shared.client.clone(),
-        Arc::new(registry),
+        Arc::clone(&shared.registry),
         Arc::new(KubeSecretReader::new(shared.client.clone())),
         shared.metrics.clone(),
         Arc::clone(&shared.reauthorizer),
@@ -147,6 +152,8 @@ pub(super) fn add(process: &mut Bound, args: Args, shared: &Shared) -> anyhow::R
             store_interval: store_requeue_interval.unsigned_abs(),
             concurrency: concurrent,
             adopt_unowned: adopt_unowned_secrets,
+            http: http::Client::new(&http::Options::default())?,
+            generator_grace: generator_gc_grace_period.unsigned_abs(),
             namespace: None,
         },
         Timestamp::now,

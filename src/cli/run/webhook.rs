@@ -17,6 +17,7 @@ use super::readiness::{self, Conditions};
 use crate::admission::registration::{self, Endpoint};
 use crate::admission::{self, Tls, Watched, Webhook};
 use crate::certs::{self, Files, Ownership, Registration, Rotator};
+use crate::cluster::existence::KubeExistence;
 use crate::model::duration;
 use crate::runtime::Bound;
 
@@ -46,6 +47,9 @@ pub(super) struct Args {
     /// Seconds that the webhook goes on serving after a signal, until API servers have noticed
     #[arg(long, default_value_t = 10, value_name = "SECONDS")]
     drain_delay: u64,
+    /// Reviews under way at once; more are turned away with a 503, and API servers try again
+    #[arg(long, default_value_t = 512, value_parser = clap::value_parser!(u16).range(1..), value_name = "N")]
+    webhook_max_in_flight: u16,
     /// How long API servers may take to learn a new CA before it signs
     #[arg(long, default_value = "60s", value_parser = duration::parse, value_name = "DURATION")]
     ca_publish_delay: SignedDuration,
@@ -98,6 +102,7 @@ pub(super) async fn add(process: &mut Bound, args: Args, shared: &Shared) -> any
         address: args.webhook_addr.clone(),
         drain_delay: Duration::from_secs(args.drain_delay),
         drain_timeout: DRAIN_TIMEOUT,
+        max_in_flight: args.webhook_max_in_flight.into(),
         tls,
     });
     let server = server.await?;
@@ -127,6 +132,8 @@ pub(super) async fn add(process: &mut Bound, args: Args, shared: &Shared) -> any
         view: Arc::new(view),
         controller_class: shared.controller_class.clone(),
         authorizer: shared.authorizer.clone(),
+        registry: shared.registry.clone(),
+        existence: Arc::new(KubeExistence::new(shared.client.clone())),
         own_namespace: shared.own_namespace.clone(),
         metrics: shared.metrics.clone(),
     };

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kube::Resource as _;
 use kube::api::ObjectMeta;
 
 use super::fetch::{Fetched, fetch};
@@ -12,12 +14,14 @@ use super::observe::Snapshot;
 use super::plan::{Content, Dress, Existing, Failure, Object, Write, plan_write};
 use super::render::content;
 use super::status::{self, Outcome};
+use crate::api;
 use crate::api::v1::CreationPolicy;
 use crate::api::well_known::{DATA_HASH_ANNOTATION, MANAGED_LABEL};
 use crate::cluster::events::Occurrence;
 use crate::cluster::request::Error;
 use crate::cluster::secret_object::{Stored, Version};
 use crate::controllers::Context;
+use crate::controllers::generated;
 use crate::model::external_secret::ExternalSecret;
 use crate::model::hash;
 use crate::secret::SecretMap;
@@ -45,14 +49,36 @@ pub(super) async fn refresh(
     let Ok(spec) = &snapshot.parsed else {
         return Ended::Failed(Failure::lasting("the ExternalSecret cannot be served", ""));
     };
-    let mut fetched = match fetch(context, spec, snapshot.sources.stores(), not_before).await {
+    let owner = owner(snapshot);
+    let stores = snapshot.sources.stores();
+    let mut fetched = match fetch(context, spec, stores, Some(owner), not_before).await {
         Ok(fetched) => fetched,
         Err(failure) => return Ended::Failed(failure),
     };
     let data = std::mem::take(&mut fetched.data);
-    match content(context, spec, data).await {
+    let ended = match content(context, spec, data).await {
         Ok(content) => write(context, snapshot, spec, metadata, &fetched, content).await,
         Err(failure) => Ended::Failed(failure),
+    };
+    let records = &fetched.made;
+    match ended {
+        Ended::Told(..) => generated::settle(context, &spec.namespace, records).await,
+        Ended::Failed(_) | Ended::Raced(_) => {
+            generated::discard(context, &spec.namespace, records).await;
+        }
+    }
+    ended
+}
+
+/// The object as an owner of records; they go with it.
+fn owner(snapshot: &Snapshot) -> OwnerReference {
+    OwnerReference {
+        api_version: api::v1::ExternalSecret::api_version(&()).into_owned(),
+        kind: api::v1::ExternalSecret::kind(&()).into_owned(),
+        name: snapshot.key.1.clone(),
+        uid: snapshot.uid.clone(),
+        controller: None,
+        block_owner_deletion: None,
     }
 }
 

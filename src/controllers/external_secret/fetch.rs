@@ -1,18 +1,18 @@
 //! Fetching the values of an ExternalSecret.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::future::join_all;
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 
 use crate::api::v1::{DecodingStrategy, DeletionPolicy};
-use crate::cluster::generator_object;
 use crate::controllers::Context;
 use crate::controllers::external_secret::plan::Failure;
 use crate::controllers::external_secret::status;
-use crate::generators;
+use crate::controllers::generated::{self, Asker, Recorded};
 use crate::model::external_secret::{Entry, ExternalSecret, GeneratorId, Source};
 use crate::model::secret_store::{Store, StoreId};
 use crate::model::{keys, rewrite};
@@ -26,6 +26,8 @@ pub(in crate::controllers) struct Fetched {
     pub data: SecretMap,
     /// Labels of the entries that do not exist at the provider and may be missing.
     pub skipped: Vec<String>,
+    /// Records of values that generators made.
+    pub made: Vec<Recorded>,
     /// Whether a search answered nothing; an empty answer alone must not delete anything.
     pub found_nothing: bool,
 }
@@ -69,8 +71,16 @@ pub(in crate::controllers) async fn fetch(
     context: &Context,
     object: &ExternalSecret,
     stores: &HashMap<StoreId, Arc<Store>>,
+    owner: Option<OwnerReference>,
     not_before: Timestamp,
 ) -> Result<Fetched, Failure> {
+    let asker = Asker {
+        kind: "ExternalSecret",
+        namespace: object.namespace.clone(),
+        name: object.name.clone(),
+        owner,
+    };
+    let made = Mutex::default();
     let mut clients = HashMap::new();
     for id in object.stores() {
         let client = match stores.get(id) {
@@ -86,7 +96,7 @@ pub(in crate::controllers) async fn fetch(
     let fetches = object.entries.iter().map(|entry| async {
         let client = entry.store.as_ref().map(|store| &clients[store]);
         match (&entry.source, client) {
-            (Source::Generate(generator), _) => generate(context, object, generator)
+            (Source::Generate(generator), _) => generate(context, &asker, entry, generator, &made)
                 .await
                 .and_then(|values| {
                     finish(entry, Answer::Many(values)).map_err(EntryError::invalid)
@@ -96,7 +106,15 @@ pub(in crate::controllers) async fn fetch(
             (_, None) => Err(EntryError::invalid("no store is named")),
         }
     });
-    merge(object, join_all(fetches).await)
+    let answers = join_all(fetches).await;
+    let made: Vec<Recorded> = made.into_inner().unwrap_or_else(PoisonError::into_inner);
+    match merge(object, answers) {
+        Ok(fetched) => Ok(Fetched { made, ..fetched }),
+        Err(failure) => {
+            generated::discard(context, &object.namespace, &made).await;
+            Err(failure)
+        }
+    }
 }
 
 async fn client(
@@ -117,31 +135,24 @@ async fn client(
 
 async fn generate(
     context: &Context,
-    object: &ExternalSecret,
+    asker: &Asker,
+    entry: &Entry,
     generator: &GeneratorId,
+    made: &Mutex<Vec<Recorded>>,
 ) -> Result<SecretMap, EntryError> {
-    let GeneratorId { kind, name } = generator;
-    let found = generator_object::read(&context.client, &object.namespace, kind, name).await;
-    let found = found.map_err(|error| EntryError {
-        until_change: false,
-        ..EntryError::invalid(format!("failed to read {kind} {name:?}: {error}"))
-    })?;
-    let found = found.ok_or_else(|| EntryError {
-        until_change: false,
-        ..EntryError::invalid(format!("there is no {kind} {name:?}; create it"))
-    })?;
-    let asked = generators::Context {
-        namespace: object.namespace.clone(),
-        secrets: Arc::clone(&context.reader),
-        now: context.now(),
-        controller_class: context.options.controller_class.clone(),
-        http: context.registry.webhooks().clone(),
-    };
-    let made = generators::generate(kind, found.spec, &asked).await;
-    made.map_err(|error| EntryError {
-        until_change: error.lasting,
-        ..EntryError::invalid(format!("error using generator: {error}"))
-    })
+    let place = entry
+        .field
+        .trim_matches(|letter: char| !letter.is_ascii_digit());
+    let (values, recorded) = generated::make(context, asker, place, generator)
+        .await
+        .map_err(|failure| EntryError {
+            until_change: failure.until_change,
+            retry_after: failure.retry_after,
+            ..EntryError::invalid(failure.text)
+        })?;
+    let mut made = made.lock().unwrap_or_else(PoisonError::into_inner);
+    made.extend(recorded);
+    Ok(values)
 }
 
 async fn fetch_entry(client: &dyn SecretsClient, entry: &Entry) -> Result<SecretMap, EntryError> {

@@ -113,13 +113,6 @@ impl Sources {
         &self.stores
     }
 
-    /// Why the namespace may not use one of the stores, if so.
-    pub(in crate::controllers) fn denial(&self) -> Option<String> {
-        let denied = |state: &StoreState| matches!(state, StoreState::Denied(_));
-        let mut states = self.states.iter();
-        states.find_map(|(id, state)| denied(state).then(|| store_trouble(id, state))?)
-    }
-
     /// Why nothing can be fetched, if so.
     pub(in crate::controllers) fn trouble(&self) -> Option<String> {
         self.states

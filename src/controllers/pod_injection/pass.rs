@@ -147,7 +147,7 @@ async fn pass(work: &Work, key: &Key) -> Result<Ended, Failure> {
     let spec = ExternalSecret::parse(&key.0, &key.1, &needed.what.spec)
         .map_err(|complaints| Failure::told(complaint::join(&complaints)))?;
     let sources = Sources::of(&work.context, &work.caches, &key.0, &needed.what.spec);
-    if let Some(denial) = sources.denial().or_else(|| out_of_scope(work, key, needed)) {
+    if let Some(denial) = out_of_scope(work, key, needed) {
         return Err(Failure::Revoked(denial));
     }
     let unknown = authorise(work, key, needed).await?;
@@ -172,7 +172,7 @@ async fn pass(work: &Work, key: &Key) -> Result<Ended, Failure> {
     if let Some(trouble) = unknown.or_else(|| sources.trouble()) {
         return Err(Failure::told(trouble));
     }
-    let fetched = fetch(&work.context, &spec, sources.stores(), not_before).await;
+    let fetched = fetch(&work.context, &spec, sources.stores(), None, not_before).await;
     let fetched = fetched.map_err(|failure| Failure::Told {
         message: failure.message(),
         retry_after: failure.retry_after,

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use kube::ResourceExt as _;
 use kube::core::Selector;
+use kube::{Resource as _, ResourceExt as _};
 
 use super::Worker;
 use super::status::Outcome;
@@ -12,10 +12,10 @@ use crate::api::meta::StoreKind;
 use crate::api::v1alpha1::{
     PushSecret, PushSecretData, PushSecretDeletionPolicy, PushSecretUpdatePolicy,
 };
-use crate::cluster::generator_object;
 use crate::cluster::secret_object::Stored;
 use crate::controllers::external_secret::{store_state, store_trouble};
-use crate::generators;
+use crate::controllers::generated::{self, Asker, Recorded};
+use crate::model::external_secret::GeneratorId;
 use crate::model::push::{Push, Source};
 use crate::model::push_secret::{
     Candidate, Synced, Write, converted, matching, obsolete, store_key, store_of_key, target,
@@ -23,7 +23,6 @@ use crate::model::push_secret::{
 };
 use crate::model::secret_store::StoreId;
 use crate::providers::{ClientContext, SecretsClient};
-use crate::secret::SecretMap;
 
 /// Pushes everything the object asks for. What fails stops the rest of it, and nothing is taken back
 /// then.
@@ -114,11 +113,39 @@ async fn push_all(
 ) -> Result<(), String> {
     let namespace = object.namespace().unwrap_or_default();
     let stores = stores(worker, object, &namespace)?;
-    let sources = sources(worker, object, &namespace).await?;
-    for store in &stores {
+    let (sources, made) = sources(worker, object, &namespace).await?;
+    let mut is_used = false;
+    let written = write_all(
+        worker,
+        object,
+        (&stores, &sources),
+        old,
+        pushed,
+        &mut is_used,
+    )
+    .await;
+    if written.is_ok() {
+        generated::settle(&worker.context, &namespace, &made).await;
+    } else if !is_used {
+        generated::discard(&worker.context, &namespace, &made).await;
+    }
+    written
+}
+
+/// Writes every source to every store; `is_used` tells, also of a failure, whether any value arrived.
+async fn write_all(
+    worker: &Worker,
+    object: &PushSecret,
+    (stores, sources): (&[Candidate], &[Source]),
+    old: &Synced,
+    pushed: &mut Synced,
+    is_used: &mut bool,
+) -> Result<(), String> {
+    let namespace = object.namespace().unwrap_or_default();
+    for store in stores {
         let client = client(worker, &namespace, &store.id).await?;
         let key = store_key(&store.id);
-        for source in &sources {
+        for source in sources {
             let keys: Vec<&str> = source.data.keys().collect();
             for write in writes(&object.spec, &keys, store)? {
                 let place = target_key(&write.entry.match_.remote_ref);
@@ -128,6 +155,7 @@ async fn push_all(
                 let done = push_one(client.as_ref(), object, source, &write).await.map_err(|error| {
                     format!("set secret failed: could not write remote ref {place} to target secretstore {}: {error}", store.id.name)
                 })?;
+                *is_used |= done;
                 if done || known {
                     pushed
                         .entry(key.clone())
@@ -308,29 +336,28 @@ async fn sources(
     worker: &Worker,
     object: &PushSecret,
     namespace: &str,
-) -> Result<Vec<Source>, String> {
+) -> Result<(Vec<Source>, Vec<Recorded>), String> {
     let context = &worker.context;
     let failed = |cause: String| format!("could not get source secret: {cause}");
     let selector = &object.spec.selector;
     if let Some(generator) = &selector.generator_ref {
-        let (kind, name) = (&generator.kind, &generator.name);
-        let found = generator_object::read(&context.client, namespace, kind, name).await;
-        let found = found.map_err(|error| failed(error.to_string()))?;
-        let found =
-            found.ok_or_else(|| failed(format!("there is no {kind} {name:?}; create it")))?;
-        let asked = generators::Context {
-            namespace: namespace.to_owned(),
-            secrets: Arc::clone(&context.reader),
-            now: context.now(),
-            controller_class: context.options.controller_class.clone(),
-            http: context.registry.webhooks().clone(),
+        let id = GeneratorId {
+            kind: generator.kind.clone(),
+            name: generator.name.clone(),
         };
-        let made = generators::generate(kind, found.spec, &asked).await;
-        let data: SecretMap = made.map_err(|error| failed(error.to_string()))?;
-        return Ok(vec![Source {
+        let asker = Asker {
+            kind: "PushSecret",
+            namespace: namespace.to_owned(),
+            name: object.name_any(),
+            owner: object.owner_ref(&()),
+        };
+        let made = generated::make(context, &asker, "generatorRef", &id).await;
+        let (data, made) = made.map_err(|failure| failed(failure.text))?;
+        let source = Source {
             data,
             ..Source::default()
-        }]);
+        };
+        return Ok((vec![source], made.into_iter().collect()));
     }
     let secret = selector.secret.clone().unwrap_or_default();
     if let Some(name) = secret.name.filter(|name| !name.is_empty()) {
@@ -340,7 +367,7 @@ async fn sources(
             .await
             .map_err(|error| failed(error.to_string()))?;
         let stored = stored.ok_or_else(|| failed(format!("there is no Secret {name:?}")))?;
-        return Ok(vec![source(stored)]);
+        return Ok((vec![source(stored)], Vec::new()));
     }
     let selector = secret
         .selector
@@ -348,10 +375,8 @@ async fn sources(
     let selector = Selector::try_from(selector).map_err(|error| failed(error.to_string()))?;
     let found = context.objects.list(namespace, &selector.to_string()).await;
     let found = found.map_err(|error| failed(error.to_string()))?;
-    Ok(found
-        .into_iter()
-        .map(|(_, stored)| source(stored))
-        .collect())
+    let sources = found.into_iter().map(|(_, stored)| source(stored));
+    Ok((sources.collect(), Vec::new()))
 }
 
 fn source(stored: Stored) -> Source {

@@ -57,6 +57,8 @@ pub struct ContainerVariable<'p> {
     pub value: Option<&'p str>,
     /// Name and key of the Secret it is read from.
     pub secret: Option<(&'p str, &'p str)>,
+    /// Whether it is read from anything, which excludes a value of its own.
+    pub has_source: bool,
 }
 
 /// Names a container.

@@ -238,6 +238,7 @@ impl Variable<'_> {
             name: &self.name.0,
             value: self.value.as_ref().map(|value| &*value.0),
             secret,
+            has_source: source.is_some(),
         }
     }
 }

@@ -12,6 +12,14 @@ pub(super) enum Failure {
     Remote(Error),
 }
 
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Local(error) | Failure::Remote(error) => error,
+        }
+    }
+}
+
 impl Failure {
     /// A missing environment is no missing secret: a deletion policy must not act on it.
     pub(super) fn of_call(environment: &EnvironmentName, error: &CallError) -> Self {

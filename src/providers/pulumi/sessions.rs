@@ -108,6 +108,11 @@ impl Sessions {
         }
     }
 
+    /// Forgets what was opened, after a write.
+    pub(super) async fn forget(&self, place: &Place) {
+        self.slots.invalidate(place).await;
+    }
+
     /// Drops values that were held long enough, asked for or not. A slot in use is left for the next
     /// time.
     pub(super) fn sweep(&self) {

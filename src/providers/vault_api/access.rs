@@ -21,8 +21,10 @@ pub(super) struct Request {
     pub(super) method: Method,
     /// Below `/v1/`.
     pub(super) path: String,
-    pub(super) query: Option<(&'static str, String)>,
+    pub(super) query: Vec<(String, String)>,
     pub(super) body: Option<SecretBytes>,
+    /// Whether a failed call may be made again: it makes nothing.
+    pub(super) is_repeatable: bool,
 }
 
 impl Request {
@@ -31,8 +33,9 @@ impl Request {
             action: format!("read {path:?}"),
             method: Method::GET,
             path: path.to_owned(),
-            query: None,
+            query: Vec::new(),
             body: None,
+            is_repeatable: true,
         }
     }
 
@@ -48,6 +51,7 @@ impl Request {
             action: "renew the token".to_owned(),
             method: Method::POST,
             body: Some("{}".into()),
+            is_repeatable: false,
             ..Self::read("auth/token/renew-self")
         }
     }
@@ -157,7 +161,7 @@ impl Access {
                 None => call,
             }
         };
-        let sent = if request.method == Method::GET {
+        let sent = if request.is_repeatable {
             session.http.send_idempotent(build).await
         } else {
             session.http.send(build()).await
@@ -179,8 +183,8 @@ impl Access {
             segments.pop_if_empty().push("v1");
             segments.extend(request.path.split('/').filter(|part| !part.is_empty()));
         }
-        if let Some((name, value)) = &request.query {
-            url.query_pairs_mut().append_pair(name, value);
+        if !request.query.is_empty() {
+            url.query_pairs_mut().extend_pairs(&request.query);
         }
         Ok(url)
     }

@@ -402,8 +402,9 @@ impl Access {
             action: "log in".to_owned(),
             method: Method::POST,
             path: format!("auth/{path}"),
-            query: None,
+            query: Vec::new(),
             body: Some(Json::Object(body).to_bytes()),
+            is_repeatable: false,
         };
         let session = Session {
             number: 0,

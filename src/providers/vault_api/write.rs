@@ -201,8 +201,9 @@ impl VaultClient {
             action: format!("{verb} {path:?}"),
             method,
             path: path.to_owned(),
-            query: None,
+            query: Vec::new(),
             body: body.map(|body| Json::Object(body).to_bytes()),
+            is_repeatable: false,
         };
         self.access.send(&request).await.map(drop)
     }

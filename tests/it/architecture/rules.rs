@@ -45,6 +45,7 @@ const LAYERS: [(&str, &[&str]); 14] = [
     (
         "admission",
         &[
+            "generators",
             "providers",
             "template",
             "model",

@@ -151,7 +151,8 @@ pub struct SourceRef {
     pub store_ref: Option<SecretStoreRef>,
 }
 
-const GENERATOR_KINDS: [&str; 18] = [
+/// Every kind of generator that may be named (ESO 2.9.0).
+pub const GENERATOR_KINDS: [&str; 18] = [
     "ACRAccessToken",
     "BeyondtrustWorkloadCredentialsDynamicSecret",
     "CloudsmithAccessToken",
