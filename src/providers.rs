@@ -3,6 +3,8 @@
 //! A [`Provider`] is made once for the process and holds what is shared: connections, open sessions,
 //! budgets. A [`SecretsClient`] is made from it for one refresh of one object and is cheap.
 
+#[cfg(feature = "provider-akeyless")]
+mod akeyless;
 #[cfg(feature = "provider-barbican")]
 mod barbican;
 #[cfg(feature = "provider-conjur")]

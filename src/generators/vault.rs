@@ -73,6 +73,7 @@ impl From<providers::Error> for Error {
         Self {
             message: error.to_string(),
             lasting,
+            is_unserved: false,
             retry_after: error.retry_after,
         }
     }

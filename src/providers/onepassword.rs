@@ -152,11 +152,25 @@ impl ConnectClient {
         json.map_err(|_| API.unexpected(action, "the answer is not JSON"))
     }
 
-    async fn call(&self, action: &str, method: Method, url: Url, body: &Json) -> Result<(), Error> {
+    async fn call(
+        &self,
+        action: &str,
+        method: Method,
+        url: Url,
+        body: Option<&Json>,
+    ) -> Result<(), Error> {
         let url = &url;
         let method = &method;
         let call = |session: Arc<Session>| async move {
-            let request = Request::send(action, method.clone(), url.clone(), body);
+            let method = method.clone();
+            let request = match body {
+                Some(body) => Request::send(action, method, url.clone(), body),
+                None => Request {
+                    method,
+                    is_read: false,
+                    ..Request::get(action, url.clone())
+                },
+            };
             let request = request.with(AUTHORIZATION, Some(session.token.clone()));
             API.send(&session.http, &request).await
         };

@@ -66,6 +66,8 @@ impl Registry {
             refuses_link_local: !options.allow_link_local,
             ..options.http.clone()
         };
+        #[cfg(feature = "provider-akeyless")]
+        registry.register(Arc::new(super::akeyless::Akeyless::new(options)));
         #[cfg(feature = "provider-barbican")]
         registry.register(Arc::new(super::barbican::Barbican::new(options)));
         #[cfg(feature = "provider-conjur")]

@@ -27,6 +27,8 @@ mod fakes;
 mod generated;
 #[cfg(test)]
 mod generators;
+#[cfg(all(test, feature = "provider-akeyless"))]
+mod provider_akeyless;
 #[cfg(all(test, feature = "provider-barbican"))]
 mod provider_barbican;
 #[cfg(all(test, feature = "provider-conjur"))]

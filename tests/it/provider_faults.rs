@@ -36,6 +36,8 @@ pub(crate) struct Subject {
 
 fn subjects() -> Vec<Subject> {
     vec![
+        #[cfg(feature = "provider-akeyless")]
+        crate::provider_akeyless::subject(),
         #[cfg(feature = "provider-barbican")]
         crate::provider_barbican::subject(),
         #[cfg(feature = "provider-conjur")]

@@ -21,7 +21,7 @@ pub(super) struct Method<'a> {
     /// Name of the login in the API's path; empty where the credential is a token itself.
     path: &'static str,
     /// Field, name in the request's body, selector.
-    pub(super) fields: Vec<(&'static str, &'static str, &'a SecretKeySelector)>,
+    pub(super) fields: Vec<(String, &'static str, &'a SecretKeySelector)>,
 }
 
 /// Credentials in the order of [`Method::fields`], and what to trust.
@@ -44,7 +44,46 @@ pub(super) fn url(block: &InfisicalProvider) -> Result<Url, Error> {
 /// [`ErrorKind::Invalid`] without one, [`ErrorKind::Unsupported`] where it is not served.
 pub(super) fn method(block: &InfisicalProvider) -> Result<Method<'_>, Error> {
     let auth = &block.auth;
-    let unserved = [
+    let id = "identityId";
+    let (path, prefix, members) = if let Some(one) = &auth.universal_auth_credentials {
+        let members = vec![
+            ("clientId", "clientId", &one.client_id),
+            ("clientSecret", "clientSecret", &one.client_secret),
+        ];
+        ("universal-auth", "universalAuthCredentials", members)
+    } else if let Some(one) = &auth.jwt_auth_credentials {
+        let members = vec![(id, id, &one.identity_id), ("jwt", "jwt", &one.jwt)];
+        ("jwt-auth", "jwtAuthCredentials", members)
+    } else if let Some(one) = &auth.ldap_auth_credentials {
+        let members = vec![
+            (id, id, &one.identity_id),
+            ("ldapUsername", "username", &one.ldap_username),
+            ("ldapPassword", "password", &one.ldap_password),
+        ];
+        ("ldap-auth", "ldapAuthCredentials", members)
+    } else if let Some(one) = &auth.token_auth_credentials {
+        let members = vec![("accessToken", "", &one.access_token)];
+        ("", "tokenAuthCredentials", members)
+    } else {
+        return Err(unserved(block));
+    };
+    let members = members.into_iter();
+    let field = |(field, name, selector)| (format!("auth.{prefix}.{field}"), name, selector);
+    Ok(Method {
+        path,
+        fields: members.map(field).collect(),
+    })
+}
+
+/// Why a store whose method is none of those that are served cannot work.
+fn unserved(block: &InfisicalProvider) -> Error {
+    let auth = &block.auth;
+    if auth.kubernetes_auth_credentials.is_some() {
+        return API.unsupported(
+            "auth.kubernetesAuthCredentials would show latchkey's own token to the server that the store names; use jwtAuthCredentials or universalAuthCredentials",
+        );
+    }
+    let fields = [
         (
             "azureAuthCredentials",
             auth.azure_auth_credentials.is_some(),
@@ -60,72 +99,11 @@ pub(super) fn method(block: &InfisicalProvider) -> Result<Method<'_>, Error> {
         ("ociAuthCredentials", auth.oci_auth_credentials.is_some()),
         ("awsAuthCredentials", auth.aws_auth_credentials.is_some()),
     ];
-    let id = "identityId";
-    if let Some(one) = &auth.universal_auth_credentials {
-        return Ok(Method {
-            path: "universal-auth",
-            fields: vec![
-                (
-                    "auth.universalAuthCredentials.clientId",
-                    "clientId",
-                    &one.client_id,
-                ),
-                (
-                    "auth.universalAuthCredentials.clientSecret",
-                    "clientSecret",
-                    &one.client_secret,
-                ),
-            ],
-        });
-    }
-    if let Some(one) = &auth.jwt_auth_credentials {
-        return Ok(Method {
-            path: "jwt-auth",
-            fields: vec![
-                ("auth.jwtAuthCredentials.identityId", id, &one.identity_id),
-                ("auth.jwtAuthCredentials.jwt", "jwt", &one.jwt),
-            ],
-        });
-    }
-    if let Some(one) = &auth.ldap_auth_credentials {
-        return Ok(Method {
-            path: "ldap-auth",
-            fields: vec![
-                ("auth.ldapAuthCredentials.identityId", id, &one.identity_id),
-                (
-                    "auth.ldapAuthCredentials.ldapUsername",
-                    "username",
-                    &one.ldap_username,
-                ),
-                (
-                    "auth.ldapAuthCredentials.ldapPassword",
-                    "password",
-                    &one.ldap_password,
-                ),
-            ],
-        });
-    }
-    if let Some(one) = &auth.token_auth_credentials {
-        let field = (
-            "auth.tokenAuthCredentials.accessToken",
-            "",
-            &one.access_token,
-        );
-        return Ok(Method {
-            path: "",
-            fields: vec![field],
-        });
-    }
-    if auth.kubernetes_auth_credentials.is_some() {
-        return Err(API.unsupported(
-            "auth.kubernetesAuthCredentials would show latchkey's own token to the server that the store names; use jwtAuthCredentials or universalAuthCredentials",
-        ));
-    }
-    match unserved.into_iter().find(|(_, is_set)| *is_set) {
-        Some((field, _)) => Err(API.unsupported(format!(
+    match fields.into_iter().find(|(_, is_set)| *is_set) {
+        Some((field, _)) => API.unsupported(format!(
             "auth.{field} is not served by this build; use universalAuthCredentials or jwtAuthCredentials"
-        ))),
-        None => Err(API.invalid("auth: one method must be set")),
+        )),
+        None => API.invalid("auth: one method must be set"),
     }
 }
 
@@ -137,8 +115,8 @@ impl Login for InfisicalClient {
     async fn credentials(&self) -> Result<(Fingerprint, Credentials), Error> {
         let mut values = Vec::new();
         for (field, _, selector) in method(&self.block)?.fields {
-            let value = self.context.credential(NAME, field, selector).await?;
-            values.push(trimmed(&API, field, &value)?);
+            let value = self.context.credential(NAME, &field, selector).await?;
+            values.push(trimmed(&API, &field, &value)?);
         }
         let block = &self.block;
         let (bundle, named) = (block.ca_bundle.as_deref(), block.ca_provider.as_ref());

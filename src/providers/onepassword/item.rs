@@ -76,6 +76,15 @@ impl<'a> Wanted<'a> {
     }
 }
 
+/// What is left of an item without a field.
+pub(super) enum Left {
+    /// All of it: it has no such field.
+    All,
+    Item(Json),
+    /// No field with a value, and no file.
+    Nothing,
+}
+
 /// A whole item as the server gives it.
 pub(super) struct Item(Json);
 
@@ -137,19 +146,21 @@ impl Item {
         Some(self.with_fields(fields))
     }
 
-    /// The item without a field: `None` where it has none such, and within, `None` where nothing is left.
-    pub(super) fn without_field(&self, label: &str) -> Option<Option<Json>> {
+    /// What a field leaves behind.
+    pub(super) fn without_field(&self, label: &str) -> Left {
         let all = self.list("fields");
         let left = all
             .iter()
             .filter(|field| field.member_str("label") != Some(label));
         let left: Vec<Json> = left.map(Json::duplicate).collect();
         if left.len() == all.len() {
-            return None;
+            return Left::All;
         }
         let has_content = |field: &Json| field.member_str("value").is_some_and(|v| !v.is_empty());
-        let is_empty = !left.iter().any(has_content) && self.list("files").is_empty();
-        Some((!is_empty).then(|| self.with_fields(left)))
+        if !left.iter().any(has_content) && self.list("files").is_empty() {
+            return Left::Nothing;
+        }
+        Left::Item(self.with_fields(left))
     }
 
     fn with_fields(&self, fields: Vec<Json>) -> Json {

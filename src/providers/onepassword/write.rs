@@ -3,11 +3,10 @@
 use reqwest::Method;
 use serde::Deserialize;
 
-use super::item::{self, DEFAULT_FIELD};
+use super::item::{self, DEFAULT_FIELD, Left};
 use super::{API, ConnectClient, Fetched, What};
 use crate::model::push::{Push, Target};
 use crate::providers::Error;
-use crate::secret::json::Json;
 
 /// What the object may say of an item that is made.
 #[derive(Debug, Default, Deserialize)]
@@ -46,7 +45,7 @@ impl ConnectClient {
                 return Ok(());
             };
             let url = self.path([vault.as_str(), "items", &id]);
-            self.call(&action, Method::PUT, url, &wanted).await?;
+            self.call(&action, Method::PUT, url, Some(&wanted)).await?;
             self.forget(&vault, Some(&id)).await;
             return Ok(());
         }
@@ -58,7 +57,7 @@ impl ConnectClient {
         };
         let wanted = item::new(&vault, title, &settings.tags, label, &content);
         let url = self.path([vault.as_str(), "items"]);
-        self.call(&action, Method::POST, url, &wanted).await?;
+        self.call(&action, Method::POST, url, Some(&wanted)).await?;
         self.forget(&vault, None).await;
         Ok(())
     }
@@ -72,16 +71,13 @@ impl ConnectClient {
         let Fetched::Item(item) = fetched.as_ref() else {
             return Ok(());
         };
-        let Some(left) = item.without_field(label(target)) else {
-            return Ok(());
-        };
+        let left = item.without_field(label(target));
         let action = format!("delete from item {:?}", target.key);
         let url = self.path([vault.as_str(), "items", &id]);
         match left {
-            Some(left) => self.call(&action, Method::PUT, url, &left).await?,
-            None => {
-                self.call(&action, Method::DELETE, url, &Json::Null).await?;
-            }
+            Left::All => return Ok(()),
+            Left::Item(left) => self.call(&action, Method::PUT, url, Some(&left)).await?,
+            Left::Nothing => self.call(&action, Method::DELETE, url, None).await?,
         }
         self.forget(&vault, Some(&id)).await;
         Ok(())

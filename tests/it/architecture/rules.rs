@@ -194,7 +194,8 @@ fn layers(file: &SourceFile, report: &mut dyn FnMut(String)) {
 }
 
 fn provider_to_provider(file: &SourceFile, path: &[String], report: &mut dyn FnMut(String)) {
-    const PROVIDERS: [&str; 13] = [
+    const PROVIDERS: [&str; 14] = [
+        "akeyless",
         "barbican",
         "conjur",
         "doppler",
