@@ -28,6 +28,8 @@ mod sts_session_token;
 mod uuid;
 #[cfg(feature = "provider-vault")]
 mod vault;
+#[cfg(feature = "provider-webhook")]
+mod webhook;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -190,6 +192,8 @@ pub fn parse(kind: &str, spec: Value) -> Result<Box<dyn Generator>, Error> {
         "UUID" => Box::new(read::<api::UuidSpec>(kind, spec)?),
         #[cfg(feature = "provider-vault")]
         "VaultDynamicSecret" => Box::new(read::<api::VaultDynamicSecretSpec>(kind, spec)?),
+        #[cfg(feature = "provider-webhook")]
+        "Webhook" => Box::new(read::<api::WebhookSpec>(kind, spec)?),
         CLUSTER_GENERATOR => {
             let (kind, spec) = open(spec)?;
             return parse(&kind, spec);

@@ -1,5 +1,7 @@
 //! Outbound HTTP: every request has a timeout, and failed reads are tried again a few times.
 
+mod guard;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +19,10 @@ const MAX_BODY: usize = 32 << 20;
 
 /// Most redirects that are followed.
 const MAX_REDIRECTS: usize = 5;
+
+/// Why a link-local address is not connected to.
+const LINK_LOCAL: &str =
+    "its address is link-local, where clouds keep credentials; it is not connected to";
 
 /// How a client behaves.
 #[derive(Clone, Debug)]
@@ -39,6 +45,9 @@ pub struct Options {
     pub addresses: Vec<(String, SocketAddr)>,
     /// Whether proxies that the environment names are passed by, for servers of this machine's own.
     pub is_direct: bool,
+    /// Whether servers with link-local addresses are not connected to, whatever name they have; for
+    /// servers that users name freely.
+    pub refuses_link_local: bool,
 }
 
 impl Default for Options {
@@ -53,6 +62,7 @@ impl Default for Options {
             retry_delay: Duration::from_millis(200),
             addresses: Vec::new(),
             is_direct: false,
+            refuses_link_local: false,
         }
     }
 }
@@ -69,6 +79,12 @@ pub enum Error {
     /// The client cannot be made.
     #[error("failed to set up the HTTP client: {0}")]
     Build(String),
+    /// The server is not to be connected to.
+    #[error("failed to reach {host}: {LINK_LOCAL}")]
+    Refuse {
+        /// Host and port.
+        host: String,
+    },
     /// No answer in time.
     #[error("failed to get an answer from {host} in time")]
     AwaitAnswer {
@@ -94,6 +110,7 @@ pub struct Client {
     inner: reqwest::Client,
     retries: usize,
     retry_delay: Duration,
+    refuses_link_local: bool,
 }
 
 impl Client {
@@ -114,6 +131,9 @@ impl Client {
         if options.is_direct {
             builder = builder.no_proxy();
         }
+        if options.refuses_link_local {
+            builder = builder.dns_resolver(Arc::new(guard::Guarded));
+        }
         let bundle = options.ca_bundle.as_deref().map(certificates).transpose()?;
         if !options.trust_system {
             builder = builder.tls_certs_only(bundle.unwrap_or_default());
@@ -130,6 +150,7 @@ impl Client {
                 .map_err(|error| Error::Build(innermost(&error)))?,
             retries: options.retries,
             retry_delay: options.retry_delay,
+            refuses_link_local: options.refuses_link_local,
         })
     }
 
@@ -143,7 +164,13 @@ impl Client {
     /// # Errors
     /// When there is no answer; an answer of any status is none.
     pub async fn send(&self, request: RequestBuilder) -> Result<Response, Error> {
-        request.send().await.map_err(Error::from)
+        let (client, request) = request.build_split();
+        let request = request?;
+        if self.refuses_link_local && guard::names_link_local(request.url()) {
+            let host = origin(request.url());
+            return Err(Error::Refuse { host });
+        }
+        client.execute(request).await.map_err(Error::from)
     }
 
     /// Sends a request that changes nothing, again after a transport failure or a 5xx answer.

@@ -111,10 +111,8 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
         .await
         .context("failed to find the cluster; set KUBECONFIG or run in a pod")?;
     let registry = Registry::new(&providers::Options {
-        esc_url: operator.esc_url.clone(),
-        aws: operator.aws.clone(),
         variables: Arc::new(variable),
-        ..providers::Options::default()
+        ..operator.remotes.clone().into()
     })?;
     let shared = Shared {
         registry: Arc::new(registry),

@@ -24,7 +24,7 @@ use super::logins::{Identity, Logins};
 use super::window::Window;
 use super::{
     Capabilities, ClientContext, Error, ErrorKind, Options, Provider, SecretsClient, Validation,
-    rest, value_error,
+    cloud_json, value_error,
 };
 use crate::api::v1::AzureKeyVaultProvider;
 use crate::model::push::{Push, Target};
@@ -170,7 +170,7 @@ impl AzureClient {
                 let message = format!("find: the vault holds more than {MAX_LISTED} secrets");
                 return Err(invalid(message));
             }
-            match rest::member_text(&page, "nextLink").filter(|link| !link.is_empty()) {
+            match cloud_json::member_text(&page, "nextLink").filter(|link| !link.is_empty()) {
                 Some(link) => request = self.access.next(link)?,
                 None => return Ok(entries),
             }

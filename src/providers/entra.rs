@@ -11,7 +11,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use reqwest::{Method, RequestBuilder, Url};
 
 use super::desk::{Desk, Token};
-use super::{Error, ErrorKind, rest};
+use super::{Error, ErrorKind, cloud_json};
 use crate::api::v1::AzureEnvironment;
 use crate::secret::SecretBytes;
 use crate::secret::json::Json;
@@ -122,7 +122,7 @@ impl Desk {
         let sent = self.http().send(request).await;
         let host = endpoint.host_str().unwrap_or_default();
         let action = format!("log in to {host} as client {client:?}");
-        let answer = rest::read(self.provider, &action, sent).await;
+        let answer = cloud_json::read(self.provider, &action, sent).await;
         self.issued(&action, answer)
     }
 
@@ -164,7 +164,7 @@ impl Desk {
         let build = || self.asking(&url, key.as_deref().filter(|_| version == "2019-08-01"));
         let sent = self.direct().send_idempotent(build).await;
         let action = "ask this machine for its managed identity";
-        let answer = rest::read(self.provider, action, sent).await;
+        let answer = cloud_json::read(self.provider, action, sent).await;
         self.issued(action, answer)
     }
 
@@ -177,7 +177,11 @@ impl Desk {
     }
 
     /// The token of an answer. Whatever speaks against credentials is a refusal of them.
-    fn issued(&self, action: &str, answer: Result<Json, rest::Refusal>) -> Result<Token, Error> {
+    fn issued(
+        &self,
+        action: &str,
+        answer: Result<Json, cloud_json::Refusal>,
+    ) -> Result<Token, Error> {
         let answer = answer.map_err(|refusal| {
             let mut error = refusal.error;
             if matches!(refusal.status, 400..=403) {
@@ -187,12 +191,12 @@ impl Desk {
             }
             error
         })?;
-        let value = rest::member_text(&answer, "access_token");
+        let value = cloud_json::member_text(&answer, "access_token");
         let value = value.filter(|value| !value.is_empty()).ok_or_else(|| {
             let message = format!("failed to {action}: the answer holds no token");
             Error::new(ErrorKind::Unavailable, self.provider, message)
         })?;
-        let seconds = |name| rest::member(&answer, name).and_then(rest::number);
+        let seconds = |name| cloud_json::member(&answer, name).and_then(cloud_json::number);
         let until = seconds("expires_on").and_then(|at| u64::try_from(at).ok());
         let left = until.and_then(|at| {
             let at = UNIX_EPOCH + Duration::from_secs(at);

@@ -25,7 +25,7 @@ use super::logins::{Identity, Logins};
 use super::window::Window;
 use super::{
     Capabilities, ClientContext, Error, ErrorKind, Options, Provider, SecretsClient, Validation,
-    rest, value_error,
+    cloud_json, value_error,
 };
 use crate::api::v1::GcpSmProvider;
 use crate::model::push::{Push, Target};
@@ -220,7 +220,9 @@ impl GcpClient {
                 let message = format!("find: the project holds more than {MAX_LISTED} secrets");
                 return Err(invalid(message + "; name a part of them in path"));
             }
-            match rest::member_text(&answer, "nextPageToken").filter(|token| !token.is_empty()) {
+            match cloud_json::member_text(&answer, "nextPageToken")
+                .filter(|token| !token.is_empty())
+            {
                 Some(token) => token.clone_into(&mut page),
                 None => return Ok(entries),
             }

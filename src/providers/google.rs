@@ -12,7 +12,7 @@ use reqwest::{Method, RequestBuilder, Url};
 use serde_json::{Value, json};
 
 use super::desk::{Desk, Token};
-use super::{Error, ErrorKind, rest};
+use super::{Error, ErrorKind, cloud_json};
 use crate::http;
 use crate::secret::SecretBytes;
 use crate::secret::json::Json;
@@ -150,12 +150,12 @@ impl Desk {
             .send(json_body(request, &json!({"scope": [SCOPE]})))
             .await;
         let action = format!("become service account {email:?}");
-        let answer = rest::read(self.provider, &action, sent).await?;
-        let value = rest::member_text(&answer, "accessToken");
+        let answer = cloud_json::read(self.provider, &action, sent).await?;
+        let value = cloud_json::member_text(&answer, "accessToken");
         let value = value.ok_or_else(|| {
             self.unavailable(format!("failed to {action}: the answer holds no token"))
         })?;
-        let until = rest::member_text(&answer, "expireTime");
+        let until = cloud_json::member_text(&answer, "expireTime");
         let until = until.and_then(|text| text.parse::<jiff::Timestamp>().ok());
         let life = until.and_then(|until| {
             let until = std::time::SystemTime::from(until);
@@ -216,7 +216,7 @@ impl Desk {
         action: &str,
         sent: Result<reqwest::Response, http::Error>,
     ) -> Result<Token, Error> {
-        let answer = rest::read(self.provider, action, sent).await;
+        let answer = cloud_json::read(self.provider, action, sent).await;
         let answer: Json = answer.map_err(|refusal| {
             let mut error = refusal.error;
             if matches!(refusal.status, 400..=403) {
@@ -226,11 +226,11 @@ impl Desk {
             }
             error
         })?;
-        let value = rest::member_text(&answer, "access_token");
+        let value = cloud_json::member_text(&answer, "access_token");
         let value = value.filter(|value| !value.is_empty()).ok_or_else(|| {
             self.unavailable(format!("failed to {action}: the answer holds no token"))
         })?;
-        let told = rest::member(&answer, "expires_in").and_then(rest::number);
+        let told = cloud_json::member(&answer, "expires_in").and_then(cloud_json::number);
         let told = told.and_then(|seconds| u64::try_from(seconds).ok());
         Ok(Token {
             value: value.into(),

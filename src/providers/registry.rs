@@ -28,6 +28,8 @@ pub type Variables = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
 pub struct Options {
     /// Address of the ESC API for stores that name none.
     pub esc_url: String,
+    /// Address of Doppler's API.
+    pub doppler_url: String,
     /// How outbound HTTP behaves.
     pub http: http::Options,
     /// Tells the time.
@@ -36,6 +38,8 @@ pub struct Options {
     pub variables: Variables,
     /// Where the services of AWS are.
     pub aws: AwsEndpoints,
+    /// Whether webhooks may be sent to link-local addresses, where clouds keep credentials.
+    pub allow_link_local: bool,
 }
 
 /// Addresses of AWS services in place of the public ones, by ESO's variables.
@@ -83,10 +87,12 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             esc_url: "https://api.pulumi.com/api/esc".to_owned(),
+            doppler_url: "https://api.doppler.com".to_owned(),
             http: http::Options::default(),
             clock: Arc::new(SystemTime::now),
             variables: Arc::new(|_| None),
             aws: AwsEndpoints::default(),
+            allow_link_local: false,
         }
     }
 }
@@ -97,6 +103,7 @@ pub struct Registry {
     providers: BTreeMap<&'static str, Arc<dyn Provider>>,
     http: Option<http::Client>,
     options: Options,
+    webhooks: http::Options,
     #[cfg(feature = "provider-vault")]
     vault: Option<Arc<super::vault::Vault>>,
 }
@@ -112,12 +119,32 @@ impl Registry {
         let mut registry = Self {
             http: Some(http?),
             options: options.clone(),
+            webhooks: http::Options {
+                refuses_link_local: !options.allow_link_local,
+                ..options.http.clone()
+            },
             ..Self::default()
         };
         #[cfg(feature = "provider-aws")]
         registry.register(Arc::new(super::aws::Aws::new(options)));
         #[cfg(feature = "provider-azurekv")]
         registry.register(Arc::new(super::azurekv::AzureKv::new(options)?));
+        #[cfg(feature = "provider-akeyless")]
+        registry.register(Arc::new(super::akeyless::Akeyless::new(options)));
+        #[cfg(feature = "provider-barbican")]
+        registry.register(Arc::new(super::barbican::Barbican::new(options)));
+        #[cfg(feature = "provider-conjur")]
+        registry.register(Arc::new(super::conjur::Conjur::new(options)));
+        #[cfg(feature = "provider-doppler")]
+        registry.register(Arc::new(super::doppler::Doppler::new(options)?));
+        #[cfg(feature = "provider-onepassword")]
+        registry.register(Arc::new(super::onepassword::OnePassword::new(options)));
+        #[cfg(feature = "provider-infisical")]
+        registry.register(Arc::new(super::infisical::Infisical::new(options)));
+        #[cfg(feature = "provider-github")]
+        registry.register(Arc::new(super::github::Github::new(options)));
+        #[cfg(feature = "provider-gitlab")]
+        registry.register(Arc::new(super::gitlab::Gitlab::new(options)));
         #[cfg(feature = "provider-fake")]
         registry.register(Arc::new(super::fake::Fake));
         #[cfg(feature = "provider-gcpsm")]
@@ -134,6 +161,8 @@ impl Registry {
             registry.vault = Some(Arc::clone(&vault));
             registry.register(vault);
         }
+        #[cfg(feature = "provider-webhook")]
+        registry.register(Arc::new(super::webhook::Webhook::new(options)));
         Ok(registry)
     }
 
@@ -141,6 +170,12 @@ impl Registry {
     #[must_use]
     pub fn options(&self) -> &Options {
         &self.options
+    }
+
+    /// How HTTP to servers behaves that users name freely.
+    #[must_use]
+    pub fn webhooks(&self) -> &http::Options {
+        &self.webhooks
     }
 
     /// Makes one call of Vault's protocol for an object of `namespace`, once; credentials are read there.

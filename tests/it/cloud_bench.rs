@@ -92,7 +92,6 @@ pub(crate) struct CloudBench {
     pub(crate) cluster: Arc<Cluster>,
     pub(crate) variables: Arc<Mutex<BTreeMap<String, String>>>,
     pub(crate) registry: Arc<Registry>,
-    pub(crate) http: http::Client,
     /// Serves the machine's metadata, without TLS.
     pub(crate) machine: Server,
     /// Serves all else until this bench ends.
@@ -124,7 +123,6 @@ impl CloudBench {
             ..http::Options::default()
         };
         change(&mut http);
-        let client = http::Client::new(&http).expect("the client must be made");
         let (clock, environment) = (time.clone(), Arc::clone(&variables));
         let options = Options {
             http,
@@ -146,7 +144,6 @@ impl CloudBench {
             time,
             variables,
             registry: Arc::new(registry),
-            http: client,
             machine,
             _server: server,
         }

@@ -10,6 +10,7 @@ use latchkey::api::meta::StoreKind;
 use latchkey::api::v1::SecretStoreProvider;
 use latchkey::cluster::secrets::{Error, SecretReader};
 use latchkey::http;
+use latchkey::model::push::{Push, Source, Target};
 use latchkey::model::remote::RemoteRef;
 use latchkey::model::secret_store::{Store, StoreId};
 use latchkey::providers::{AwsEndpoints, ClientContext, Options, Registry, SecretsClient};
@@ -75,6 +76,23 @@ impl SecretReader for Credentials {
                 .map(|(key, value)| (key.clone(), value.as_str().into()))
                 .collect()
         }))
+    }
+
+    /// Every Secret has the label but one of the name `plain`.
+    async fn read_marked_secret(
+        &self,
+        namespace: &str,
+        name: &str,
+        marks: &[(&str, &str)],
+    ) -> Result<Option<SecretMap>, Error> {
+        if name == "plain" {
+            let (label, value) = marks[0];
+            return Err(Error {
+                message: format!("it lacks the label {label}: {value}"),
+                denied: false,
+            });
+        }
+        self.read_secret(namespace, name).await
     }
 
     async fn read_config_map(
@@ -143,6 +161,11 @@ impl Bench {
         )
     }
 
+    /// As [`Self::new`], and waits for an answer no longer than `timeout`.
+    pub(crate) fn hurried(url: &str, credentials: Arc<Credentials>, timeout: Duration) -> Self {
+        Self::with(url, credentials, timeout, AwsEndpoints::default())
+    }
+
     pub(crate) fn with(
         esc_url: &str,
         credentials: Arc<Credentials>,
@@ -153,6 +176,8 @@ impl Bench {
         let clock = time.clone();
         let registry = Registry::new(&Options {
             esc_url: esc_url.to_owned(),
+            doppler_url: esc_url.to_owned(),
+            allow_link_local: false,
             http: http::Options {
                 retry_delay: Duration::from_millis(1),
                 timeout,
@@ -227,6 +252,25 @@ pub(crate) fn property(name: &str, property: &str) -> RemoteRef {
         property: property.to_owned(),
         ..key(name)
     }
+}
+
+/// Pushes one value.
+pub(crate) async fn push(
+    client: &dyn SecretsClient,
+    target: &Target,
+    value: &str,
+) -> Result<(), latchkey::providers::Error> {
+    let source = Source {
+        data: [("k".to_owned(), value.into())].into_iter().collect(),
+        ..Source::default()
+    };
+    let push = Push {
+        source: &source,
+        secret_key: "k",
+        target,
+        metadata: None,
+    };
+    client.push(&push).await
 }
 
 pub(crate) fn text(value: &SecretBytes) -> &str {

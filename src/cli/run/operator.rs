@@ -10,20 +10,22 @@ use crate::cluster::secrets::KubeSecretReader;
 use crate::controllers::pod_injection::{self, RestartBy, Revoked};
 use crate::controllers::{self, Options};
 use crate::model::duration;
-use crate::providers::AwsEndpoints;
+use crate::providers::{self, AwsEndpoints};
 use crate::runtime::lease::{self, Candidate};
 use crate::runtime::{Bound, Drain, Handle, TaskResult};
 
 /// Where ESC is unless a store or a flag says otherwise (ESO 2.9.0).
 const ESC_URL: &str = "https://api.pulumi.com/api/esc";
 
+/// Where Doppler is unless a flag or the environment says otherwise, as with ESO.
+const DOPPLER_URL: &str = "https://api.doppler.com";
+
 /// Flags of the operator.
 #[derive(Debug, clap::Args)]
 #[group(skip)]
 pub(super) struct Args {
-    /// Address of the ESC API for stores without `apiUrl`
-    #[arg(long, default_value = ESC_URL, value_name = "URL")]
-    pub(super) esc_url: String,
+    #[command(flatten)]
+    pub(super) remotes: Remotes,
     /// Time between two validations of a store that names no interval
     #[arg(long, default_value = "5m", value_parser = duration::parse, value_name = "DURATION")]
     store_requeue_interval: SignedDuration,
@@ -62,9 +64,42 @@ pub(super) struct Args {
     #[arg(long, value_enum, default_value_t = Restart::Template, value_name = "WAY")]
     restart: Restart,
     #[command(flatten)]
-    pub(super) aws: AwsEndpoints,
-    #[command(flatten)]
     lease: lease::Args,
+}
+
+/// Flags about what providers speak to.
+#[derive(Clone, Debug, clap::Args)]
+#[group(skip)]
+pub(super) struct Remotes {
+    /// Address of the ESC API for stores without `apiUrl`
+    #[arg(long, default_value = ESC_URL, value_name = "URL")]
+    esc_url: String,
+    /// Address of Doppler's API
+    #[arg(long, env = "DOPPLER_BASE_URL", default_value = DOPPLER_URL, value_name = "URL")]
+    doppler_url: String,
+    /// Lets webhooks reach link-local addresses, where clouds keep the credentials of their machines
+    #[arg(long)]
+    allow_link_local: bool,
+    #[command(flatten)]
+    aws: AwsEndpoints,
+}
+
+impl From<Remotes> for providers::Options {
+    fn from(remotes: Remotes) -> Self {
+        let Remotes {
+            esc_url,
+            doppler_url,
+            allow_link_local,
+            aws,
+        } = remotes;
+        Self {
+            esc_url,
+            doppler_url,
+            allow_link_local,
+            aws,
+            ..Self::default()
+        }
+    }
 }
 
 /// What becomes of a Secret whose pods may not have it any more.
@@ -109,8 +144,8 @@ impl From<Restart> for RestartBy {
 /// Adds the operator to a process.
 pub(super) fn add(process: &mut Bound, args: Args, shared: &Shared) {
     let Args {
-        // The registry, which is shared, has it.
-        esc_url: _,
+        // The registry, which is shared, has them.
+        remotes: _,
         store_requeue_interval,
         concurrent,
         concurrent_per_store,
@@ -122,7 +157,6 @@ pub(super) fn add(process: &mut Bound, args: Args, shared: &Shared) {
         on_revoke,
         revoke_grace,
         restart,
-        aws: _,
         lease,
     } = args;
     let context = Arc::new(controllers::Context::new(

@@ -12,7 +12,7 @@ use super::{Engine, Error, ErrorKind, Identity, NAME, invalid};
 use crate::api::v1::AzureKeyVaultProvider;
 use crate::http;
 use crate::providers::ClientContext;
-use crate::providers::rest::{self, Refusal};
+use crate::providers::cloud_json::{self, Refusal};
 use crate::secret::SecretBytes;
 use crate::secret::json::Json;
 
@@ -169,7 +169,7 @@ impl Access {
             http.send(build()).await
         };
         let wanted = sent.as_ref().ok().and_then(challenge);
-        let mut answer = rest::read(NAME, &request.action, sent).await;
+        let mut answer = cloud_json::read(NAME, &request.action, sent).await;
         if let Err(refusal) = &mut answer {
             let advice = match (refusal.status, wanted) {
                 (401, Some(wanted)) => format!("; the vault wants a token of {wanted}"),

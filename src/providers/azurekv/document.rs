@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::name::Kind;
 use crate::model::remote::Find;
 use crate::model::value;
-use crate::providers::rest::{member, member_text, number, texts};
+use crate::providers::cloud_json::{member, member_text, number, texts};
 use crate::secret::json::Json;
 use crate::secret::{SecretBytes, SecretMap};
 

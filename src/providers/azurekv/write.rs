@@ -15,7 +15,7 @@ use super::access::Request;
 use super::name::{Kind, Name};
 use super::{Asked, AzureClient, Error, ErrorKind, NAME, What, invalid, material};
 use crate::model::push::{Push, Pushed, Target};
-use crate::providers::rest::{member, member_text, number, texts};
+use crate::providers::cloud_json::{member, member_text, number, texts};
 use crate::secret::SecretBytes;
 use crate::secret::json::Json;
 
@@ -118,7 +118,7 @@ fn body(
         Kind::Secret => text_body(content, settings, present, &mut members)?,
         Kind::Certificate => {
             let import = material::certificate(&content).map_err(invalid)?;
-            let held = part("cer").and_then(crate::providers::rest::text);
+            let held = part("cer").and_then(crate::providers::cloud_json::text);
             let held = held.and_then(|text| STANDARD.decode(text).ok());
             members.insert("value".to_owned(), Json::Text(import.value));
             let policy = json!({"secret_props": {"contentType": import.content_type}});
@@ -170,7 +170,7 @@ fn text_body(
         .content_type
         .as_deref()
         .is_none_or(|wanted| part("contentType") == Some(&Json::Text(wanted.into())));
-    let kept = part("contentType").and_then(crate::providers::rest::text);
+    let kept = part("contentType").and_then(crate::providers::cloud_json::text);
     if let Some(shown) = settings.content_type.as_deref().or(kept) {
         members.insert("contentType".to_owned(), Json::Text(shown.into()));
     }

@@ -10,7 +10,7 @@ use super::{Engine, Error, ErrorKind, Identity, NAME, invalid};
 use crate::api::v1::GcpSmProvider;
 use crate::http;
 use crate::providers::ClientContext;
-use crate::providers::rest::{self, Refusal};
+use crate::providers::cloud_json::{self, Refusal};
 use crate::secret::SecretBytes;
 use crate::secret::json::Json;
 
@@ -216,7 +216,7 @@ impl Access {
         } else {
             http.send(build()).await
         };
-        let mut answer = rest::read(NAME, &request.action, sent).await;
+        let mut answer = cloud_json::read(NAME, &request.action, sent).await;
         if let Err(refusal) = &mut answer
             && refusal.status == 403
         {

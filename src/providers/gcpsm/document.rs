@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::model::remote::Find;
 use crate::model::value;
-use crate::providers::rest::{member, member_text, texts};
+use crate::providers::cloud_json::{member, member_text, texts};
 use crate::secret::SecretBytes;
 use crate::secret::json::Json;
 

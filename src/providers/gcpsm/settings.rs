@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::providers::rest::{member, texts};
+use crate::providers::cloud_json::{member, texts};
 use crate::secret::json::Json;
 
 /// Name and value of the mark, which is ESO's.

@@ -10,7 +10,7 @@ use super::settings::{MARK, Settings};
 use super::{Asked, Error, ErrorKind, GcpClient, LATEST, NAME, What, document, invalid, name};
 use super::{settings, value_error};
 use crate::model::push::{Push, Pushed, Target, object};
-use crate::providers::rest::member_text;
+use crate::providers::cloud_json::member_text;
 use crate::secret::SecretBytes;
 use crate::secret::json::Json;
 

@@ -24,6 +24,7 @@ const LAYERS: [(&str, &[&str]); 15] = [
             "cluster::remote",
             "esc::client",
             "telemetry",
+            "template",
         ],
     ),
     ("certs", &["cluster", "api", "secret", "telemetry"]),
@@ -195,14 +196,24 @@ fn layers(file: &SourceFile, report: &mut dyn FnMut(String)) {
 }
 
 fn provider_to_provider(file: &SourceFile, path: &[String], report: &mut dyn FnMut(String)) {
-    const PROVIDERS: [&str; 7] = [
+    const PROVIDERS: [&str; 17] = [
+        "akeyless",
         "aws",
         "azurekv",
+        "barbican",
+        "conjur",
+        "doppler",
         "fake",
+        "gcpsm",
+        "github",
+        "gitlab",
+        "infisical",
         "kubernetes",
+        "onepassword",
         "open_bao",
         "pulumi",
         "vault",
+        "webhook",
     ];
     let module = file.module();
     let (Some(own), Some(other)) = (module.get(1), path.get(1)) else {
