@@ -120,18 +120,7 @@ pub(crate) fn answer(world: &World, call: &Call) -> Answer {
         ("GET", [kind, name]) => read(&vault, &base, kind, name, ""),
         ("GET", [kind, name, version]) => read(&vault, &base, kind, name, version),
         ("PUT", [kind @ ("secrets" | "keys"), name]) => {
-            let mut object = call.json();
-            if *kind == "keys" {
-                for private in ["d", "p", "q", "dp", "dq", "qi"] {
-                    if let Some(key) = object["key"].as_object_mut() {
-                        key.remove(private);
-                    }
-                }
-            } else if !object["value"].is_string() {
-                return Answer::error(400, "BadParameter", "value must be specified");
-            }
-            let version = vault.add(kind, name, object, now);
-            read(&vault, &base, kind, name, &version)
+            put(&mut vault, call, &base, (kind, name), now)
         }
         ("POST", ["certificates", name, "import"]) => import(&mut vault, call, &base, name, now),
         ("DELETE", [kind, name]) => {
@@ -143,6 +132,21 @@ pub(crate) fn answer(world: &World, call: &Call) -> Answer {
         }
         _ => Answer::error(405, "MethodNotAllowed", "no such operation"),
     }
+}
+
+fn put(vault: &mut Vault, call: &Call, base: &str, (kind, name): (&str, &str), now: u64) -> Answer {
+    let mut object = call.json();
+    if kind == "keys" {
+        for private in ["d", "p", "q", "dp", "dq", "qi"] {
+            if let Some(key) = object["key"].as_object_mut() {
+                key.remove(private);
+            }
+        }
+    } else if !object["value"].is_string() {
+        return Answer::error(400, "BadParameter", "value must be specified");
+    }
+    let version = vault.add(kind, name, object, now);
+    read(vault, base, kind, name, &version)
 }
 
 fn import(vault: &mut Vault, call: &Call, base: &str, name: &str, now: u64) -> Answer {

@@ -85,6 +85,7 @@ fn shown(at: &(String, String), value: &str) -> Value {
         "secretKey": at.1, "secretValue": value, "secretComment": "", "secretPath": at.0})
 }
 
+#[expect(clippy::result_large_err, reason = "an answer, made where it is given")]
 fn folder(asked: &BTreeMap<String, String>) -> Result<String, Response> {
     let is = |name: &str, value: &str| asked.get(name).is_some_and(|found| found == value);
     if !is("workspaceSlug", "app") && !is("workspaceId", PROJECT) {

@@ -35,8 +35,8 @@ fn registry(auth: &Value) -> Value {
     json!({"tenantId": TENANT, "registry": "team.azurecr.io", "auth": auth})
 }
 
-#[tokio::test]
-async fn a_registry_of_azure_gives_a_refresh_token_or_one_of_a_scope() {
+/// A cloud that knows an application, a ServiceAccount's identity and a managed one.
+async fn azure() -> (CloudBench, Value) {
     let bench = CloudBench::new().await;
     set(
         &bench.cluster.secrets,
@@ -65,6 +65,12 @@ async fn a_registry_of_azure_gives_a_refresh_token_or_one_of_a_scope() {
     bench.variable("AZURE_POD_IDENTITY_AUTHORITY_HOST", &machine);
     let principal = json!({"servicePrincipal": {"secretRef": {
         "clientId": {"name": "sp", "key": "id"}, "clientSecret": {"name": "sp", "key": "secret"}}}});
+    (bench, principal)
+}
+
+#[tokio::test]
+async fn a_registry_of_azure_gives_a_refresh_token_or_one_of_a_scope() {
+    let (bench, principal) = azure().await;
     let auths = [
         principal.clone(),
         json!({"managedIdentity": {"identityId": "id-1"}}),
@@ -95,6 +101,11 @@ async fn a_registry_of_azure_gives_a_refresh_token_or_one_of_a_scope() {
         .verified(text(values.get("password").unwrap()), now)
         .unwrap();
     assert_eq!(claims["scope"], "repository:app:pull");
+}
+
+#[tokio::test]
+async fn a_registry_elsewhere_and_a_login_that_is_none_are_refused() {
+    let (bench, principal) = azure().await;
     let mut foreign = registry(&principal);
     foreign["registry"] = "team.azurecr.io.evil.org".into();
     let error = made(&bench, "ACRAccessToken", foreign).await.unwrap_err();

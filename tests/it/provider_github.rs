@@ -19,9 +19,9 @@ fn block(uri: &str) -> Value {
 }
 
 async fn start() -> (Fake, Bench, github::Store) {
-    let pair = KeyPair::generate(KeySize::Rsa2048).unwrap();
+    let pair = KeyPair::generate(KeySize::Rsa2048).expect("a key must be made");
     let der = aws_lc_rs::encoding::AsDer::<aws_lc_rs::encoding::Pkcs8V1Der<'_>>::as_der(&pair);
-    let text = STANDARD.encode(der.unwrap().as_ref());
+    let text = STANDARD.encode(der.expect("a key must be written").as_ref());
     let pem = format!("-----BEGIN PRIVATE KEY-----\n{text}\n-----END PRIVATE KEY-----\n");
     let kept = github::Store::new(pair.public_key().as_ref());
     let fake = Fake::start(kept.router()).await;

@@ -95,8 +95,8 @@ impl From<Remotes> for providers::Options {
         Self {
             esc_url,
             doppler_url,
-            allow_link_local,
             aws,
+            allow_link_local,
             ..Self::default()
         }
     }

@@ -1,6 +1,7 @@
 //! From templates to a request. Pure.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use jiff::Zoned;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
@@ -264,7 +265,7 @@ fn query_escaped(text: &str) -> String {
                 out.push(char::from(byte));
             }
             b' ' => out.push('+'),
-            _ => out.push_str(&format!("%{byte:02X}")),
+            _ => write!(out, "%{byte:02X}").expect("writing to a String does not fail"),
         }
     }
     out
