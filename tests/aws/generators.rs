@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use latchkey::generators::{Context, Error, generate};
-use latchkey::http;
+use latchkey::model::controller_class::ControllerClass;
 use latchkey::providers::{Options, Registry};
 use serde_json::{Value, json};
 
@@ -29,8 +29,7 @@ async fn made(
         namespace: "team".to_owned(),
         secrets: credentials,
         now: Timestamp::UNIX_EPOCH,
-        controller_class: "default".to_owned(),
-        http: http::Client::new(&http::Options::default()).expect("there must be TLS"),
+        controller_class: ControllerClass::default(),
         registry: Arc::new(Registry::new(&options).expect("there must be TLS")),
     };
     let selector = |key: &str| json!({"name": "login", "key": key});

@@ -34,6 +34,13 @@ impl Proxy {
         self.server.uri()
     }
 
+    /// How many bodies with this text went through.
+    pub(crate) async fn count_with(&self, text: &str) -> usize {
+        let all = self.server.received_requests().await.unwrap_or_default();
+        let has = |request: &&Request| String::from_utf8_lossy(&request.body).contains(text);
+        all.iter().filter(has).count()
+    }
+
     /// How many calls of `action` went through: the end of the target of a JSON service, or the action
     /// of a form.
     pub(crate) async fn count(&self, action: &str) -> usize {

@@ -211,7 +211,7 @@ async fn a_thousand_reads_of_fifty_secrets_cost_one_login_and_few_calls() {
         server.put(&format!("smcount/{number}"), &value).await;
     }
     let role = format!("arn:aws:iam::{ACCOUNT}:role/far");
-    for (key, singles, batches) in [(&server.chained, 3, 5), (&server.narrow, 50, 1)] {
+    for (key, singles, batches) in [(&server.chained, 3, 5), (&server.narrow, 50, 5)] {
         let proxy = Proxy::start(&server.address).await;
         let bench = bench(&proxy.url(), key);
         let is_chained = key.id == server.chained.id;

@@ -91,6 +91,15 @@ impl Failure {
                 let cause = failure.as_connector_error().map(|error| innermost(error));
                 unavailable(cause.unwrap_or_else(|| "the service cannot be reached".to_owned()))
             }
+            SdkError::ResponseError(response) if !response.raw().status().is_success() => {
+                let answer = Answer {
+                    status: response.raw().status().as_u16(),
+                    code: "",
+                    words: "",
+                    wait: None,
+                };
+                answer.refusal(action)
+            }
             SdkError::ResponseError(_) => unavailable(
                 "the answer cannot be read; check region and endpoint if it stays so".to_owned(),
             ),
