@@ -105,7 +105,7 @@ fn shape(i: usize) -> (&'static str, &'static str, &'static str, Wanted) {
         ),
         2 => (
             "v1",
-            "{labels: {team: x, app: y}, annotations: {note: 'a b', external-secrets.io/force-sync: '1'}}",
+            "{labels: {team: x, app: 'y'}, annotations: {note: 'a b', external-secrets.io/force-sync: '1'}}",
             "{dataFrom: [{extract: {key: db}}], STORE}",
             of(&user),
         ),
