@@ -154,7 +154,10 @@ fn reconcile(
 
 async fn pass(object: &Guarded<ExternalSecret>, worker: &Worker) -> Result<Action, Error> {
     match &object.0 {
-        Ok(object) if is_of_another(object, worker) => Ok(Action::await_change()),
+        Ok(object) if observe::is_of_another(object, worker) => {
+            pulse::leave(&worker.context, &key_of(&object.metadata));
+            Ok(Action::await_change())
+        }
         Ok(object) if object.metadata.deletion_timestamp.is_some() => release(object, worker).await,
         Ok(object) => reconcile_readable(object, worker).await,
         Err(unreadable) => {
@@ -177,13 +180,6 @@ async fn pass(object: &Guarded<ExternalSecret>, worker: &Worker) -> Result<Actio
             tell_failure(&object, worker, failure, String::new()).await
         }
     }
-}
-
-/// Whether the object is another controller's, of which there may be one beside us.
-fn is_of_another(object: &ExternalSecret, worker: &Worker) -> bool {
-    let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
-    worker.context.options.controller_class.is_explicit()
-        && Sources::of(&worker.context, &worker.caches, namespace, &object.spec).are_of_another()
 }
 
 /// Lets go of an object that is being deleted: ESO's finalizer must not hold it when ESO is gone. An

@@ -218,20 +218,23 @@ impl Plan {
 pub(super) fn plan(observed: &Observed, skip_blocked: bool) -> Plan {
     let mut moving = movable(observed);
     let mut objects = judge_all(observed, &moving);
-    let namespaced = matches!(observed.scope, Scope::Namespace(_));
-    let mut unsettled = skip_blocked && namespaced;
-    while unsettled {
-        let held: BTreeSet<&StoreId> = objects
-            .iter()
-            .filter(|(_, found)| found.verdict == Verdict::Blocked)
-            .flat_map(|(user, _)| &user.stores)
-            .collect();
-        let before = moving.len();
-        moving.retain(|store| !held.contains(store));
-        objects = judge_all(observed, &moving);
-        unsettled = moving.len() < before;
+    let skips = skip_blocked && matches!(observed.scope, Scope::Namespace(_));
+    if skips {
+        // Each store that stays may block further objects, and these hold further stores.
+        loop {
+            let before = moving.len();
+            for (user, found) in &objects {
+                if found.verdict == Verdict::Blocked {
+                    moving.retain(|store| !user.stores.contains(store));
+                }
+            }
+            if moving.len() == before {
+                break;
+            }
+            objects = judge_all(observed, &moving);
+        }
     }
-    if skip_blocked && namespaced {
+    if skips {
         for (_, found) in &mut objects {
             if found.verdict == Verdict::Blocked {
                 found.verdict = Verdict::Left;

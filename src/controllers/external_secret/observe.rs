@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use kube::ResourceExt as _;
 
+use super::Worker;
 use super::memory::Key;
 use super::plan::{Observed, StoreState, TargetState, store_trouble};
 use crate::api::meta::StoreKind;
@@ -99,6 +100,13 @@ fn within_flags(
     }
     let message = "generic targets are disabled; run latchkey with --unsafe-allow-generic-targets";
     Err(vec![Complaint::error("spec.target.manifest", message)])
+}
+
+/// Whether the object is another controller's, of which there may be one beside us.
+pub(super) fn is_of_another(object: &ExternalSecret, worker: &Worker) -> bool {
+    let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
+    worker.context.options.controller_class.is_explicit()
+        && Sources::of(&worker.context, &worker.caches, namespace, &object.spec).are_of_another()
 }
 
 /// The stores that a spec names, as the caches have them.

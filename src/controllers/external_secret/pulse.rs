@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use kube::runtime::reflector::ObjectRef;
 
 use super::Worker;
-use super::memory::{Due, Memory};
+use super::memory::{Due, Key, Memory};
 use super::observe::Snapshot;
 use super::status::Outcome;
 use crate::api::v1::ExternalSecretStatus;
@@ -31,6 +31,11 @@ pub(super) fn note(context: &Context, snapshot: &Snapshot, wait: Option<Duration
     context
         .memories
         .note(&snapshot.key, |memory| memory.due = due);
+}
+
+/// Expects nothing of an object that is another controller's.
+pub(super) fn leave(context: &Context, key: &Key) {
+    context.memories.note(key, |memory| memory.due = None);
 }
 
 /// When an object that was just met should have its first pass.
