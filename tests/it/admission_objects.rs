@@ -175,7 +175,7 @@ async fn what_works_passes_without_a_word(#[case] yaml: &str) {
     r#"auth.tokenSecretRef: Secret "later" does not exist yet"#
 )]
 #[case::provider_of_another_build(
-    "kind: SecretStore\nspec: {provider: {chef: {serverUrl: u, username: n, auth: {secretRef: {privateKeySecretRef: {name: later}}}}}}",
+    "kind: SecretStore\nspec: {provider: {chef: {serverUrl: u, username: user, auth: {secretRef: {privateKeySecretRef: {name: later}}}}}}",
     "spec.provider.chef: is not served by this build"
 )]
 #[case::generator_of_another_build(
