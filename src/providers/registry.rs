@@ -61,10 +61,12 @@ impl Registry {
     /// # Errors
     /// When TLS cannot be set up or an address in `options` cannot be read.
     pub fn new(options: &Options) -> Result<Self, Error> {
-        let mut registry = Self::default();
-        registry.webhooks = http::Options {
-            refuses_link_local: !options.allow_link_local,
-            ..options.http.clone()
+        let mut registry = Self {
+            webhooks: http::Options {
+                refuses_link_local: !options.allow_link_local,
+                ..options.http.clone()
+            },
+            ..Self::default()
         };
         #[cfg(feature = "provider-akeyless")]
         registry.register(Arc::new(super::akeyless::Akeyless::new(options)));
