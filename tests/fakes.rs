@@ -73,6 +73,8 @@ pub(crate) struct Fault {
     pub(crate) delay: Duration,
     /// How many requests fail; then it is over.
     pub(crate) times: usize,
+    /// Whether the answer repeats what the request sent.
+    pub(crate) is_echo: bool,
     /// Requests that do not fail.
     pub(crate) spares: fn(&str) -> bool,
 }
@@ -85,6 +87,7 @@ impl Fault {
             retry_after: None,
             delay: Duration::ZERO,
             times: usize::MAX,
+            is_echo: false,
             spares,
         }
     }
@@ -158,19 +161,30 @@ async fn pass(State(watch): State<Watch>, request: Request, next: Next) -> Respo
         body: body.clone(),
     };
     let path = parts.uri.path().to_owned();
+    let sent = echo(&seen);
     if let Ok(mut all) = watch.seen.lock() {
         all.push(seen);
     }
     if let Some(fault) = due(&watch, &path) {
         tokio::time::sleep(fault.delay).await;
         let status = StatusCode::from_u16(fault.status).unwrap_or_default();
-        let mut response = (status, fault.body).into_response();
+        let body = if fault.is_echo { sent } else { fault.body };
+        let mut response = (status, body).into_response();
         if let Some(seconds) = fault.retry_after {
             response.headers_mut().insert("retry-after", seconds.into());
         }
         return response;
     }
     next.run(Request::from_parts(parts, Body::from(body))).await
+}
+
+/// A refusal that repeats the headers and the body.
+fn echo(seen: &Seen) -> String {
+    let headers = seen.headers.values();
+    let headers = headers.filter_map(|value| value.to_str().ok());
+    let headers: Vec<_> = headers.collect();
+    let body = String::from_utf8_lossy(&seen.body);
+    json!({"message": format!("not good: {} {body}", headers.join(" "))}).to_string()
 }
 
 fn due(watch: &Watch, path: &str) -> Option<Fault> {

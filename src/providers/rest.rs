@@ -276,7 +276,9 @@ fn sentence(request: &Request, body: &SecretBytes) -> String {
         words(&json, &mut said);
     }
     let mut said = said.replace(char::is_control, " ");
-    let hidden: Vec<String> = request.hides(&said).map(str::to_owned).collect();
+    let mut hidden: Vec<String> = request.hides(&said).map(str::to_owned).collect();
+    // The longest first: a shorter one may be part of it, and would leave the rest standing.
+    hidden.sort_by_key(|part| std::cmp::Reverse(part.len()));
     for part in hidden {
         said = said.replace(&part, "[…]");
     }

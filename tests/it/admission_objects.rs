@@ -175,11 +175,11 @@ async fn what_works_passes_without_a_word(#[case] yaml: &str) {
     r#"auth.tokenSecretRef: Secret "later" does not exist yet"#
 )]
 #[case::provider_of_another_build(
-    "kind: SecretStore\nspec: {provider: {onboardbase: {project: p, environment: e, auth: {apiKeyRef: {name: later, key: k}, passcodeRef: {name: later, key: k}}}}}",
-    "spec.provider.onboardbase: is not served by this build"
+    "kind: SecretStore\nspec: {provider: {chef: {serverUrl: u, username: user, auth: {secretRef: {privateKeySecretRef: {name: later}}}}}}",
+    "spec.provider.chef: is not served by this build"
 )]
 #[case::generator_of_another_build(
-    "kind: BeyondtrustWorkloadCredentialsDynamicSecret\nspec: {provider: {auth: {apikey: {token: {name: later, key: k}}}, server: {apiUrl: u, siteId: s}}}",
+    "kind: BeyondtrustWorkloadCredentialsDynamicSecret\nspec: {provider: {auth: {apikey: {token: {name: later}}}, server: {apiUrl: u, siteId: s}}}",
     "spec: generators of kind BeyondtrustWorkloadCredentialsDynamicSecret are not served"
 )]
 #[case::cluster_store_for_many_namespaces(

@@ -1,8 +1,8 @@
 //! From templates to a request. Pure.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
+use data_encoding::HEXUPPER;
 use jiff::Zoned;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Url};
@@ -265,7 +265,10 @@ fn query_escaped(text: &str) -> String {
                 out.push(char::from(byte));
             }
             b' ' => out.push('+'),
-            _ => write!(out, "%{byte:02X}").expect("writing to a String does not fail"),
+            _ => {
+                out.push('%');
+                out.push_str(&HEXUPPER.encode(&[byte]));
+            }
         }
     }
     out
