@@ -109,6 +109,22 @@ impl Watched {
         self.shown.as_ref().map(|(_, since)| *since)
     }
 
+    /// Whether the configurations show `wanted` now, as they were last seen; asks the API server. What was
+    /// changed and changed back since was not shown all the time.
+    pub(super) async fn is_shown(
+        &self,
+        client: &Client,
+        registration: &Registration,
+        wanted: &str,
+    ) -> Result<bool, Error> {
+        let mutating = get(client, &registration.mutating).await?;
+        let validating = get(client, &registration.validating).await?;
+        let is_as_seen = version(mutating.as_ref()) == version(self.mutating.as_deref())
+            && version(validating.as_ref()) == version(self.validating.as_deref());
+        let is_shown = shows(mutating.as_ref(), wanted) && shows(validating.as_ref(), wanted);
+        Ok(is_as_seen && is_shown)
+    }
+
     /// Brings the configurations that were seen in line. A configuration that has changed since is left
     /// for the next look: the watch tells.
     pub(super) async fn repair(
@@ -139,15 +155,8 @@ pub(super) async fn register(client: &Client, registration: &Registration) -> Re
     Ok(())
 }
 
-/// Whether the configurations show `wanted` now; asks the API server.
-pub(super) async fn is_shown(
-    client: &Client,
-    registration: &Registration,
-    wanted: &str,
-) -> Result<bool, Error> {
-    let mutating = get(client, &registration.mutating).await?;
-    let validating = get(client, &registration.validating).await?;
-    Ok(shows(mutating.as_ref(), wanted) && shows(validating.as_ref(), wanted))
+fn version<K: Configuration>(object: Option<&K>) -> Option<String> {
+    object.and_then(kube::ResourceExt::resource_version)
 }
 
 async fn get<K: Configuration>(client: &Client, wanted: &K) -> Result<Option<K>, Error> {

@@ -172,7 +172,10 @@ impl Rotator {
             Step::Promote => {
                 let wanted = self.record.bundle();
                 let registration = &self.options.registration;
-                let is_shown = bundle::is_shown(&self.client, registration, &wanted).await?;
+                let is_shown = self
+                    .watched
+                    .is_shown(&self.client, registration, &wanted)
+                    .await?;
                 if !is_shown && now < self.record.current.life.end {
                     return Ok(false);
                 }

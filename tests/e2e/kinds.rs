@@ -287,8 +287,9 @@ async fn a_pushed_secret_follows_its_push_secret_and_goes_with_it() -> anyhow::R
                 Ok(())
             })
             .await?;
+            // What was patched in stays: applying names no template.
             place.apply(PUSH_TO_CLUSTER).await?;
-            place.holds("one", &[("name", "u")]).await?;
+            place.holds("one", &[("name", "U")]).await?;
             pushes.delete("push", &DeleteParams::default()).await?;
             wait::until("what was pushed to go with its object", SOON, async || {
                 ensure!(place.secret("one").await?.is_none());

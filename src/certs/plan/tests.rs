@@ -207,8 +207,12 @@ impl World {
             match next_step(&situation) {
                 Step::Keep => return,
                 Step::RenewLeaf => replica.leaf = (record.current.0, life(now, LEAF)),
-                // Looked at afresh, past the watch.
-                Step::Promote if *self.seen(now, 0).1 != record.bundle() => return,
+                // Looked at afresh, past the watch: nothing was written since what was seen.
+                Step::Promote
+                    if count != self.published.len() || *self.seen(now, 0).1 != record.bundle() =>
+                {
+                    return;
+                }
                 step => self.write(step, now),
             }
         }

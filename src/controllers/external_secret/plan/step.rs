@@ -150,11 +150,8 @@ pub(in crate::controllers) fn rest_after_success(
     } else {
         window_start(object, now) + interval + place(object)
     };
-    let opening = match &object.windows {
-        Some(windows) => windows.opening(due)?,
-        None => due,
-    };
-    Some(until(now, opening))
+    // Where the windows are closed then, the object is told so, and waits for them to open.
+    Some(until(now, due))
 }
 
 /// When the present refresh window of an object began. Objects of one store and interval share their
