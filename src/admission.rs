@@ -3,10 +3,12 @@
 //!
 //! A pod is answered from the object, the keys and caches; the only question it may ask is whether a
 //! service account may use a store, and that answer is remembered. Of other objects it may be asked
-//! whether what they name, and no cache holds, is there. Nothing is fetched and nothing is written here:
-//! the reconciler acts when the object exists.
+//! whether what they name, and no cache holds, is there. Nothing is fetched for a review and nothing is
+//! written: the reconciler acts when the object exists, and pods that keep values in memory come here for
+//! them with their own token.
 
 mod pod;
+mod pod_secrets;
 pub mod policy;
 pub mod registration;
 mod review;
@@ -25,6 +27,7 @@ use crate::model::pod_injection::KeyRing;
 use crate::providers::Registry;
 use crate::telemetry::metrics::Metrics;
 
+pub use pod_secrets::{KubePods, PodSecrets, Pods, Unfetched, Values};
 pub use server::{Bound, Error, Options, Tls};
 pub use view::{View, Watched};
 
@@ -49,6 +52,8 @@ pub struct Webhook {
     pub own_namespace: String,
     /// Where reviews are counted.
     pub metrics: Metrics,
+    /// Serves pods that keep values in memory, or why that is not possible here.
+    pub memory: Result<Arc<PodSecrets>, String>,
 }
 
 /// What is asked for.
@@ -72,9 +77,9 @@ impl Path {
 /// The answer to a body: an HTTP status and a body of JSON.
 #[derive(Debug)]
 pub struct Reply {
-    /// 200, or 400 where there is no review to answer.
+    /// 200, or 400 where there is no review to answer; for an agent see [`Webhook::pod_secrets`].
     pub status: u16,
-    /// An AdmissionReview, or a Status.
+    /// An AdmissionReview, or a Status, or what an agent asked for.
     pub body: Vec<u8>,
 }
 
@@ -100,7 +105,7 @@ impl Webhook {
             Ok(request) => request,
             Err(unreadable) => return answer_unreadable(unreadable),
         };
-        let work = pod::review(self, &request, deadline);
+        let work = pod::review(self, &request, body, deadline);
         let answer = match panic_caught(work).await {
             Ok(answer) => answer,
             Err(()) => {

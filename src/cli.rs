@@ -1,5 +1,6 @@
 //! Commands: wiring and offline tools.
 
+mod agent;
 mod certs;
 mod doctor;
 mod esc;
@@ -28,6 +29,8 @@ enum Command {
     Run(Box<run::Args>),
     /// The embedded Pulumi-ESC-compatible store, and commands for its environments
     Esc(Box<esc::Args>),
+    /// Keeps the values of a pod with `latchkey.dev/mode: memory`; the webhook puts it into the pod
+    Agent(agent::Args),
     /// Checks an installation and says what to do about it
     Doctor(doctor::Args),
     /// Hands the objects of External Secrets Operator over to latchkey, and back
@@ -47,7 +50,14 @@ enum Command {
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    let runtime = match tokio::runtime::Runtime::new() {
+    let runtime = match &cli.command {
+        // It runs in every such pod, and waits most of the time.
+        Command::Agent(_) => tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build(),
+        _ => tokio::runtime::Runtime::new(),
+    };
+    let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error.into()),
     };
@@ -56,6 +66,7 @@ pub fn main() -> ExitCode {
             Command::Migrate(args) => return migrate::run(*args).await,
             Command::Run(args) => run::run(*args).await,
             Command::Esc(args) => esc::run(*args).await,
+            Command::Agent(args) => agent::run(args).await,
             Command::Doctor(args) => doctor::run(&args).await,
             Command::RotateKey(args) => rotate_key::run(&args).await,
             Command::Certs(args) => certs::run(args).await,

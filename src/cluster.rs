@@ -1,6 +1,7 @@
 //! latchkey's use of the Kubernetes API: the one place that knows how objects are read and written.
 
 pub mod authorize;
+pub mod bound_token;
 pub mod events;
 pub mod existence;
 pub mod generator_object;

@@ -38,7 +38,6 @@ use crate::cluster::authorize::Authorizer;
 use crate::cluster::events::Events;
 use crate::cluster::secret_object::Secrets;
 use crate::cluster::secrets::SecretReader;
-use crate::http;
 use crate::model::controller_class::ControllerClass;
 use crate::providers::Registry;
 use crate::telemetry::metrics::Metrics;
@@ -66,8 +65,6 @@ pub struct Options {
     pub generic_targets: bool,
     /// Whether Secrets that nobody owns may be taken over without being asked, as ESO does.
     pub adopt_unowned: bool,
-    /// Calls the servers of generators.
-    pub http: http::Client,
     /// How long replaced values of generators stay valid.
     pub generator_grace: Duration,
     /// Watches one namespace instead of all.
@@ -203,8 +200,7 @@ pub async fn run(
         () = work => {}
         () = watches => {}
         () = wide_watches => {}
-        () = push_watch => {}
-        () = state_watch => {}
+        _ = futures::future::join(push_watch, state_watch) => {}
         () = sweep(&context.registry) => {}
     }
 }

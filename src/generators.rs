@@ -3,9 +3,19 @@
 //! A generator makes new values each time it is asked; whoever asks decides when, and keeps what was
 //! made. It reads credentials in the namespace of whoever asks only, also when it is cluster-wide.
 
+#[cfg(feature = "provider-azurekv")]
+mod acr_access_token;
+#[cfg(feature = "provider-aws")]
+mod aws;
 mod call;
+#[cfg(any(feature = "provider-azurekv", feature = "provider-gcpsm"))]
+mod cloud;
 mod cloudsmith;
+#[cfg(feature = "provider-aws")]
+mod ecr_authorization_token;
 mod fake;
+#[cfg(feature = "provider-gcpsm")]
+mod gcr_access_token;
 mod github;
 mod gitlab;
 mod grafana;
@@ -13,9 +23,13 @@ mod mfa;
 mod password;
 mod quay;
 mod ssh_key;
+#[cfg(feature = "provider-aws")]
+mod sts_session_token;
 mod uuid;
 #[cfg(feature = "provider-vault")]
 mod vault;
+#[cfg(feature = "provider-webhook")]
+mod webhook;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,9 +43,8 @@ use serde_json::Value;
 use crate::api::generators as api;
 use crate::api::meta::SecretKeySelector;
 use crate::cluster::secrets::SecretReader;
-use crate::http;
 use crate::model::controller_class::ControllerClass;
-use crate::providers::Registry;
+use crate::providers::{self, ErrorKind, Registry};
 use crate::secret::{SecretBytes, SecretMap};
 
 /// Kind of a generator that every namespace may use.
@@ -44,9 +57,7 @@ pub struct Context {
     pub namespace: String,
     /// Reads credentials.
     pub secrets: Arc<dyn SecretReader>,
-    /// Calls servers.
-    pub http: http::Client,
-    /// Sessions with the servers of stores.
+    /// Connections, and sessions with the servers of stores.
     pub registry: Arc<Registry>,
     /// The present.
     pub now: Timestamp,
@@ -95,6 +106,18 @@ impl Error {
             lasting: false,
             is_unserved: false,
             retry_after: None,
+        }
+    }
+}
+
+impl From<providers::Error> for Error {
+    fn from(error: providers::Error) -> Self {
+        let lasting = matches!(error.kind, ErrorKind::Invalid | ErrorKind::Unsupported);
+        Self {
+            message: error.to_string(),
+            lasting,
+            is_unserved: error.kind == ErrorKind::Unsupported,
+            retry_after: error.retry_after,
         }
     }
 }
@@ -149,8 +172,14 @@ pub struct Made {
 /// When the spec cannot be read, or the kind is not served.
 pub fn parse(kind: &str, spec: Value) -> Result<Box<dyn Generator>, Error> {
     Ok(match kind {
+        #[cfg(feature = "provider-azurekv")]
+        "ACRAccessToken" => Box::new(read::<api::AcrAccessTokenSpec>(kind, spec)?),
         "CloudsmithAccessToken" => Box::new(read::<api::CloudsmithAccessTokenSpec>(kind, spec)?),
+        #[cfg(feature = "provider-aws")]
+        "ECRAuthorizationToken" => Box::new(read::<api::EcrAuthorizationTokenSpec>(kind, spec)?),
         "Fake" => Box::new(read::<api::FakeSpec>(kind, spec)?),
+        #[cfg(feature = "provider-gcpsm")]
+        "GCRAccessToken" => Box::new(read::<api::GcrAccessTokenSpec>(kind, spec)?),
         "GithubAccessToken" => Box::new(read::<api::GithubAccessTokenSpec>(kind, spec)?),
         "GitlabDeployToken" => Box::new(read::<api::GitlabDeployTokenSpec>(kind, spec)?),
         "Grafana" => Box::new(read::<api::GrafanaSpec>(kind, spec)?),
@@ -158,9 +187,13 @@ pub fn parse(kind: &str, spec: Value) -> Result<Box<dyn Generator>, Error> {
         "Password" => Box::new(read::<api::PasswordSpec>(kind, spec)?),
         "QuayAccessToken" => Box::new(read::<api::QuayAccessTokenSpec>(kind, spec)?),
         "SSHKey" => Box::new(read::<api::SshKeySpec>(kind, spec)?),
+        #[cfg(feature = "provider-aws")]
+        "STSSessionToken" => Box::new(read::<api::StsSessionTokenSpec>(kind, spec)?),
         "UUID" => Box::new(read::<api::UuidSpec>(kind, spec)?),
         #[cfg(feature = "provider-vault")]
         "VaultDynamicSecret" => Box::new(read::<api::VaultDynamicSecretSpec>(kind, spec)?),
+        #[cfg(feature = "provider-webhook")]
+        "Webhook" => Box::new(read::<api::WebhookSpec>(kind, spec)?),
         CLUSTER_GENERATOR => {
             let (kind, spec) = open(spec)?;
             return parse(&kind, spec);

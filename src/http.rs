@@ -1,5 +1,8 @@
 //! Outbound HTTP: every request has a timeout, and failed reads are tried again a few times.
 
+mod guard;
+
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +20,10 @@ const MAX_BODY: usize = 32 << 20;
 /// Most redirects that are followed.
 const MAX_REDIRECTS: usize = 5;
 
+/// Why a link-local address is not connected to.
+const LINK_LOCAL: &str =
+    "its address is link-local, where clouds keep credentials; it is not connected to";
+
 /// How a client behaves.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -26,12 +33,21 @@ pub struct Options {
     pub timeout: Duration,
     /// Certificate authorities to trust besides the system's: PEM, or base64 of PEM.
     pub ca_bundle: Option<Vec<u8>>,
+    /// Whether the system's certificate authorities are trusted.
+    pub trust_system: bool,
     /// Client certificate to log in with, and its key: PEM, one after the other.
     pub identity: Option<Arc<SecretBytes>>,
     /// How often a failed read is tried again.
     pub retries: usize,
     /// Delay before the first retry; it doubles, with jitter, up to 5 s.
     pub retry_delay: Duration,
+    /// Hosts whose addresses are known and not looked up; port 0 is the scheme's.
+    pub addresses: Vec<(String, SocketAddr)>,
+    /// Whether proxies that the environment names are passed by, for servers of this machine's own.
+    pub is_direct: bool,
+    /// Whether servers with link-local addresses are not connected to, whatever name they have; for
+    /// servers that users name freely.
+    pub refuses_link_local: bool,
 }
 
 impl Default for Options {
@@ -40,9 +56,13 @@ impl Default for Options {
             connect_timeout: Duration::from_secs(5),
             timeout: Duration::from_secs(30),
             ca_bundle: None,
+            trust_system: true,
             identity: None,
             retries: 2,
             retry_delay: Duration::from_millis(200),
+            addresses: Vec::new(),
+            is_direct: false,
+            refuses_link_local: false,
         }
     }
 }
@@ -59,6 +79,12 @@ pub enum Error {
     /// The client cannot be made.
     #[error("failed to set up the HTTP client: {0}")]
     Build(String),
+    /// The server is not to be connected to.
+    #[error("failed to reach {host}: {LINK_LOCAL}")]
+    Refuse {
+        /// Host and port.
+        host: String,
+    },
     /// No answer in time.
     #[error("failed to get an answer from {host} in time")]
     AwaitAnswer {
@@ -84,6 +110,7 @@ pub struct Client {
     inner: reqwest::Client,
     retries: usize,
     retry_delay: Duration,
+    refuses_link_local: bool,
 }
 
 impl Client {
@@ -98,8 +125,20 @@ impl Client {
             .timeout(options.timeout)
             .pool_idle_timeout(Duration::from_mins(1))
             .redirect(redirect::Policy::custom(follow_within_origin));
-        if let Some(bundle) = &options.ca_bundle {
-            builder = builder.tls_certs_merge(certificates(bundle)?);
+        for (host, address) in &options.addresses {
+            builder = builder.resolve(host, *address);
+        }
+        if options.is_direct {
+            builder = builder.no_proxy();
+        }
+        if options.refuses_link_local {
+            builder = builder.dns_resolver(Arc::new(guard::Guarded));
+        }
+        let bundle = options.ca_bundle.as_deref().map(certificates).transpose()?;
+        if !options.trust_system {
+            builder = builder.tls_certs_only(bundle.unwrap_or_default());
+        } else if let Some(bundle) = bundle {
+            builder = builder.tls_certs_merge(bundle);
         }
         if let Some(pem) = &options.identity {
             let identity = Identity::from_pem(pem.expose());
@@ -111,6 +150,7 @@ impl Client {
                 .map_err(|error| Error::Build(innermost(&error)))?,
             retries: options.retries,
             retry_delay: options.retry_delay,
+            refuses_link_local: options.refuses_link_local,
         })
     }
 
@@ -124,7 +164,13 @@ impl Client {
     /// # Errors
     /// When there is no answer; an answer of any status is none.
     pub async fn send(&self, request: RequestBuilder) -> Result<Response, Error> {
-        request.send().await.map_err(Error::from)
+        let (client, request) = request.build_split();
+        let request = request?;
+        if self.refuses_link_local && guard::names_link_local(request.url()) {
+            let host = origin(request.url());
+            return Err(Error::Refuse { host });
+        }
+        client.execute(request).await.map_err(Error::from)
     }
 
     /// Sends a request that changes nothing, again after a transport failure or a 5xx answer.

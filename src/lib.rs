@@ -3,7 +3,7 @@
 //! ```text
 //!            ┌────────────── cli ──────────────┐        wiring, offline commands
 //!            │               │                 │
-//!       controllers      admission            esc       reconcile · mutate pods · embedded store
+//!       controllers      admission     agent  esc       reconcile · mutate pods · in pods · embedded store
 //!            │               │                 │
 //!            └── generators ─┤                 │        make values
 //!            ┌───────┘       │                 │
@@ -32,9 +32,11 @@
 //! | [`runtime`] | probes, leader election, drain |
 //! | [`controllers`] | observe, plan, apply |
 //! | [`admission`] | the webhook |
+//! | [`agent`] | fills volumes in memory from inside a pod |
 //! | [`cli`] | commands |
 
 pub mod admission;
+pub mod agent;
 pub mod api;
 pub mod certs;
 pub mod cli;

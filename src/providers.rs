@@ -3,15 +3,59 @@
 //! A [`Provider`] is made once for the process and holds what is shared: connections, open sessions,
 //! budgets. A [`SecretsClient`] is made from it for one refresh of one object and is cheap.
 
+#[cfg(feature = "provider-akeyless")]
+mod akeyless;
+#[cfg(feature = "provider-aws")]
+pub(crate) mod aws;
+#[cfg(feature = "provider-azurekv")]
+pub(crate) mod azurekv;
+#[cfg(feature = "provider-barbican")]
+mod barbican;
+#[cfg(any(feature = "provider-azurekv", feature = "provider-gcpsm"))]
+#[allow(
+    dead_code,
+    reason = "how much of it is used depends on the providers that are built in"
+)]
+mod cloud_json;
+#[cfg(feature = "provider-conjur")]
+mod conjur;
 #[cfg(feature = "remote")]
 #[allow(
     dead_code,
     reason = "how much of it is used depends on the providers that are built in"
 )]
 mod credential;
+#[cfg(any(feature = "provider-azurekv", feature = "provider-gcpsm"))]
+#[allow(
+    dead_code,
+    reason = "how much of it is used depends on the providers that are built in"
+)]
+pub(crate) mod desk;
+#[cfg(feature = "provider-doppler")]
+mod doppler;
+#[cfg(feature = "provider-azurekv")]
+pub(crate) mod entra;
 mod error;
 #[cfg(feature = "provider-fake")]
 mod fake;
+#[cfg(feature = "provider-gcpsm")]
+mod gcpsm;
+#[cfg(feature = "provider-github")]
+mod github;
+#[cfg(feature = "provider-gitlab")]
+mod gitlab;
+#[cfg(feature = "provider-gcpsm")]
+pub(crate) mod google;
+#[cfg(feature = "provider-gcpsm")]
+pub(crate) mod google_auth;
+#[cfg(feature = "provider-infisical")]
+mod infisical;
+#[cfg(any(feature = "provider-azurekv", feature = "provider-gcpsm"))]
+#[allow(
+    dead_code,
+    reason = "how much of it is used depends on the providers that are built in"
+)]
+mod jwt;
 #[cfg(feature = "provider-kubernetes")]
 mod kubernetes;
 #[cfg(feature = "remote")]
@@ -20,15 +64,37 @@ mod kubernetes;
     reason = "how much of it is used depends on the providers that are built in"
 )]
 mod logins;
+#[cfg(feature = "provider-onepassword")]
+mod onepassword;
 #[cfg(feature = "provider-openbao")]
 mod open_bao;
+#[cfg(feature = "remote")]
+#[allow(
+    dead_code,
+    reason = "how much of it is used depends on the providers that are built in"
+)]
+mod part;
 #[cfg(feature = "provider-pulumi")]
 mod pulumi;
 mod registry;
+#[cfg(feature = "remote")]
+#[allow(
+    dead_code,
+    reason = "how much of it is used depends on the providers that are built in"
+)]
+mod rest;
+#[cfg(feature = "remote")]
+#[allow(
+    dead_code,
+    reason = "how much of it is used depends on the providers that are built in"
+)]
+mod service;
 #[cfg(feature = "provider-vault")]
 mod vault;
 #[cfg(any(feature = "provider-openbao", feature = "provider-vault"))]
 mod vault_api;
+#[cfg(feature = "provider-webhook")]
+pub(crate) mod webhook;
 #[cfg(feature = "remote")]
 mod window;
 
@@ -46,7 +112,7 @@ use crate::model::value;
 use crate::secret::{SecretBytes, SecretMap};
 
 pub use error::{Error, ErrorKind};
-pub use registry::{Clock, Options, Registry};
+pub use registry::{AwsEndpoints, Clock, Options, Registry, Variables};
 #[cfg(feature = "provider-vault")]
 pub use vault_api::Call as VaultCall;
 

@@ -50,8 +50,11 @@ run "lints" cargo clippy --locked --all-targets -- -D warnings
 run "unit and integration tests" cargo test --locked
 if command -v python3 >/dev/null; then
   run "foreign clients" tests/python/run.sh
+  run "moto" tests/aws/build.sh
+  run "tests against moto" cargo test --locked --test aws
 else
   skip "foreign clients" "python3 is not installed"
+  skip "tests against moto" "python3 is not installed"
 fi
 run "Vault" tests/vault/build.sh
 run "tests against Vault" cargo test --locked --test vault

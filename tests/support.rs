@@ -1,5 +1,5 @@
-//! What the cluster tests and the demo share: a real control plane, latchkey's processes, and ways to look
-//! at what they did.
+//! What the tests and the demo share: a real control plane, latchkey's processes, ways to look at what they
+//! did, and reviews to send them.
 //!
 //! Everything started here dies with the process that started it, however that process ends.
 
@@ -30,12 +30,16 @@ pub(crate) mod node;
 pub(crate) mod pki;
 #[path = "support/ports.rs"]
 pub(crate) mod ports;
+#[path = "support/reviews.rs"]
+pub(crate) mod reviews;
 #[path = "support/scenario.rs"]
 pub(crate) mod scenario;
 #[path = "support/shared.rs"]
 pub(crate) mod shared;
 #[path = "support/wait.rs"]
 pub(crate) mod wait;
+#[path = "support/warm.rs"]
+pub(crate) mod warm;
 #[path = "support/workdir.rs"]
 pub(crate) mod workdir;
 

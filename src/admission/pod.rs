@@ -2,6 +2,7 @@
 
 mod access;
 mod inline;
+mod memory;
 mod patch;
 mod plan;
 
@@ -9,13 +10,14 @@ use std::time::Instant;
 
 use serde::Deserialize;
 
-use crate::api::well_known::ALIAS_PREFIX;
+use crate::api::well_known::{ALIAS_PREFIX, POD_MODE_ANNOTATION};
 use crate::model::complaint::{Complaint, Weight};
 use crate::model::external_secret::ExternalSecret;
 use crate::model::pod_injection::{self, Injection, Pod, Source};
 
-use super::review::{Answer, Operation, Request};
+use super::review::{self, Answer, Operation, Request};
 use super::{Webhook, templates};
+use memory::AgentParts;
 use plan::{Plan, Surroundings};
 
 /// Namespace whose pods are never touched, so that the cluster itself can always start.
@@ -28,10 +30,11 @@ const MIRROR_ANNOTATION: &str = "kubernetes.io/config.mirror";
 #[serde(transparent)]
 pub(crate) struct Object<'a>(#[serde(borrow)] Pod<'a>);
 
-/// Reviews a pod.
+/// Reviews a pod; `body` is what the request was read from.
 pub(crate) async fn review(
     webhook: &Webhook,
     request: &Request<'_, Object<'_>>,
+    body: &[u8],
     deadline: Instant,
 ) -> Answer {
     let Some(Object(pod)) = &request.object else {
@@ -42,6 +45,9 @@ pub(crate) async fn review(
     }
     match (request.operation, &request.old_object) {
         (Operation::Create, _) => create(webhook, request.namespace(), pod, deadline).await,
+        (Operation::Update, Some(Object(old))) if old.agent().is_some() => {
+            answer(pod, memory::restore(old, &review::old_object(body), pod))
+        }
         (Operation::Update, Some(Object(old))) => restore(webhook, request.namespace(), old, pod),
         _ => Answer::allowed("other-operation"),
     }
@@ -78,7 +84,12 @@ async fn create(webhook: &Webhook, namespace: &str, pod: &Pod<'_>, deadline: Ins
         keys: &webhook.keys,
         view: &*webhook.view,
     };
-    let mut plan = match plan::create(pod, &injection, &surroundings) {
+    let planned = if injection.settings.in_memory {
+        in_memory(webhook, pod, &injection, &surroundings)
+    } else {
+        plan::create(pod, &injection, &surroundings)
+    };
+    let mut plan = match planned {
         Ok(plan) => plan,
         Err(complaints) => return Answer::denied("bad-annotation", sentence(&complaints)),
     };
@@ -93,6 +104,24 @@ async fn create(webhook: &Webhook, namespace: &str, pod: &Pod<'_>, deadline: Ins
     } else {
         answer(pod, plan)
     }
+}
+
+fn in_memory<'p>(
+    webhook: &Webhook,
+    pod: &'p Pod<'_>,
+    injection: &Injection,
+    surroundings: &Surroundings<'_>,
+) -> Result<Plan<'p>, Vec<Complaint>> {
+    let unserved = |why: &str| vec![Complaint::error(POD_MODE_ANNOTATION, why)];
+    let served = webhook.memory.as_ref().map_err(|why| unserved(why))?;
+    let trust = (served.trust)()
+        .ok_or_else(|| unserved("the webhook has no CA to give to agents yet; try again"))?;
+    let parts = AgentParts {
+        image: &served.image,
+        server: &served.server,
+        trust: &trust,
+    };
+    memory::create(pod, injection, surroundings, parts)
 }
 
 /// Templates of aliases that can never be rendered; what is wrong otherwise was told before.
@@ -126,7 +155,7 @@ fn restore(webhook: &Webhook, namespace: &str, old: &Pod<'_>, pod: &Pod<'_>) -> 
     answer(pod, plan::restore(old, pod, &surroundings))
 }
 
-fn answer(pod: &Pod<'_>, plan: Plan<'_>) -> Answer {
+fn answer(pod: &Pod<'_>, mut plan: Plan<'_>) -> Answer {
     let names: Vec<&str> = plan.secrets().collect();
     let reason = if names.is_empty() {
         "nothing-used"
@@ -134,7 +163,7 @@ fn answer(pod: &Pod<'_>, plan: Plan<'_>) -> Answer {
         "injected"
     };
     let answer = Answer::allowed(reason).audit_secrets(names.join(","));
-    let answer = match patch::operations(pod, &plan) {
+    let answer = match patch::operations(pod, &mut plan) {
         Some(patch) => answer.patched(patch),
         None => answer,
     };

@@ -61,6 +61,19 @@ impl Endpoint {
         }
     }
 
+    /// Address at which pods reach the webhook's server, without a path.
+    #[must_use]
+    pub fn base_url(&self) -> String {
+        match self {
+            Self::Service {
+                name,
+                namespace,
+                port,
+            } => format!("https://{name}.{namespace}.svc:{port}"),
+            Self::Url(url) => url.trim_end_matches('/').to_owned(),
+        }
+    }
+
     fn client_config(&self, path: Path) -> WebhookClientConfig {
         match self {
             Self::Service {

@@ -149,6 +149,15 @@ pub(crate) fn read<'a, O: Deserialize<'a>>(body: &'a [u8]) -> Result<Request<'a,
     })
 }
 
+/// The object as it was before an update, with all its fields; null where `body` has none.
+pub(crate) fn old_object(body: &[u8]) -> serde_json::Value {
+    let review: Result<Review<'_, serde_json::Value>, _> = serde_json::from_slice(body);
+    let request = review.ok().and_then(|review| review.request);
+    request
+        .and_then(|request| request.old_object)
+        .unwrap_or_default()
+}
+
 fn unreadable(body: &[u8], error: &serde_json::Error) -> Unreadable {
     let problem = without_values(error);
     match serde_json::from_slice::<Review<'_, IgnoredAny>>(body) {

@@ -24,8 +24,9 @@ use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 
 use crate::model::duration;
+use crate::model::pod_injection::memory::SECRETS_PATH;
 
-use super::{Path, Webhook, panic_caught, review};
+use super::{Path, Webhook, panic_caught, pod_secrets, review};
 
 /// Largest body: two objects of the largest size etcd takes, and the rest of a review.
 const BODY_LIMIT: usize = 8 << 20;
@@ -54,7 +55,8 @@ pub struct Options {
     pub drain_delay: Duration,
     /// How long requests under way may take after that.
     pub drain_timeout: Duration,
-    /// Reviews under way at once; more are answered 503 before their bodies are read.
+    /// Reviews under way at once, and as many questions of agents; more are answered 503 before their
+    /// bodies are read.
     pub max_in_flight: usize,
     /// Which clients may connect, and how.
     pub tls: Tls,
@@ -99,6 +101,8 @@ struct App {
     webhook: Webhook,
     is_draining: Arc<AtomicBool>,
     slots: Arc<Semaphore>,
+    /// Apart, so that agents never keep a review waiting.
+    agent_slots: Arc<Semaphore>,
 }
 
 impl Bound {
@@ -140,6 +144,7 @@ impl Bound {
             webhook,
             is_draining: Arc::default(),
             slots: Arc::new(Semaphore::new(self.options.max_in_flight)),
+            agent_slots: Arc::new(Semaphore::new(self.options.max_in_flight)),
         };
         let acceptor = TlsAcceptor::from(Arc::new(tls(certificates, &self.options.tls)?));
         let connections = GracefulShutdown::new();
@@ -249,6 +254,10 @@ fn routes(app: App) -> Router {
         .route(Path::Mutate.as_str(), post(mutate))
         .route(Path::Validate.as_str(), post(validate))
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .route(
+            SECRETS_PATH,
+            post(secrets).layer(DefaultBodyLimit::max(pod_secrets::BODY_LIMIT)),
+        )
         .with_state(app)
 }
 
@@ -258,6 +267,37 @@ async fn mutate(State(app): State<App>, request: Request) -> Response {
 
 async fn validate(State(app): State<App>, request: Request) -> Response {
     answer(&app, Path::Validate, request).await
+}
+
+async fn secrets(State(app): State<App>, request: Request) -> Response {
+    let Ok(_slot) = app.agent_slots.try_acquire() else {
+        app.webhook.metrics.shed(SECRETS_PATH);
+        let message = "latchkey answers as many pods as it may; try again";
+        return respond(
+            &app,
+            StatusCode::SERVICE_UNAVAILABLE,
+            pod_secrets::refusal(message),
+        );
+    };
+    let authorization = request.headers().get(header::AUTHORIZATION).cloned();
+    let authorization = authorization.as_ref().and_then(|value| value.to_str().ok());
+    let body = tokio::time::timeout(HANDSHAKE_LIMIT, Bytes::from_request(request, &()));
+    let (status, body) = match body.await {
+        Ok(Ok(body)) => {
+            let reply = app.webhook.pod_secrets(authorization, &body).await;
+            let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::BAD_REQUEST);
+            (status, reply.body)
+        }
+        Ok(Err(rejection)) => {
+            let body = pod_secrets::refusal(&rejection.body_text());
+            (rejection.status(), body)
+        }
+        Err(_) => {
+            let body = pod_secrets::refusal("the body did not come in time");
+            (StatusCode::REQUEST_TIMEOUT, body)
+        }
+    };
+    respond(&app, status, body)
 }
 
 async fn answer(app: &App, path: Path, request: Request) -> Response {
@@ -270,6 +310,10 @@ async fn answer(app: &App, path: Path, request: Request) -> Response {
             refused(StatusCode::SERVICE_UNAVAILABLE, message)
         }
     };
+    respond(app, status, body)
+}
+
+fn respond(app: &App, status: StatusCode, body: Vec<u8>) -> Response {
     let json = HeaderValue::from_static("application/json");
     let mut response = (status, [(header::CONTENT_TYPE, json)], body).into_response();
     let headers = response.headers_mut();

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use futures::{FutureExt as _, Stream, StreamExt as _};
 use k8s_openapi::api::core::v1::{Namespace, Secret};
@@ -18,7 +19,7 @@ use crate::api::v1::{
 };
 use crate::api::well_known::{KEY_SCOPE_ANNOTATION, MATERIALISED_LABEL};
 use crate::model::external_secret::target_name;
-use crate::model::secret_store::StoreId;
+use crate::model::secret_store::{Store as WholeStore, StoreId};
 use crate::model::store_use::StoreFacts;
 
 /// What is known of the cluster, possibly a moment ago.
@@ -28,6 +29,9 @@ pub trait View: Send + Sync {
 
     /// What a store says, if it is known.
     fn store(&self, id: &StoreId) -> Option<StoreFacts>;
+
+    /// What a provider needs of a store, if it is known.
+    fn whole_store(&self, id: &StoreId) -> Option<Arc<WholeStore>>;
 
     /// Labels of a Namespace, if it is known.
     fn namespace_labels(&self, namespace: &str) -> Option<BTreeMap<String, String>>;
@@ -131,6 +135,22 @@ impl View for Watched {
         }
     }
 
+    fn whole_store(&self, id: &StoreId) -> Option<Arc<WholeStore>> {
+        match id.kind {
+            StoreKind::SecretStore => {
+                let object = ObjectRef::new(&id.name).within(&id.namespace);
+                let cached = self.secret_stores.get(&object)?;
+                let store = cached.0.as_ref().ok()?;
+                Some(whole(id, store, &store.spec))
+            }
+            StoreKind::ClusterSecretStore => {
+                let cached = self.cluster_secret_stores.get(&ObjectRef::new(&id.name))?;
+                let store = cached.0.as_ref().ok()?;
+                Some(whole(id, store, &store.spec.store))
+            }
+        }
+    }
+
     fn namespace_labels(&self, namespace: &str) -> Option<BTreeMap<String, String>> {
         let cached = self.namespaces.get(&ObjectRef::new(namespace))?;
         Some(cached.labels().clone())
@@ -140,6 +160,15 @@ impl View for Watched {
         let object = ObjectRef::new(name).within(namespace);
         self.secrets.get(&object).is_some()
     }
+}
+
+fn whole(id: &StoreId, object: &impl ResourceExt, spec: &SecretStoreSpec) -> Arc<WholeStore> {
+    Arc::new(WholeStore {
+        id: id.clone(),
+        uid: object.uid().unwrap_or_default(),
+        generation: object.meta().generation.unwrap_or_default(),
+        provider: spec.provider.clone(),
+    })
 }
 
 fn facts(

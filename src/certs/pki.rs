@@ -75,12 +75,7 @@ impl Authority {
     pub(super) fn new(now: Timestamp) -> Result<Self, Error> {
         let failed = failed("make a CA");
         let key = KeyPair::generate().map_err(|error| failed(&error))?;
-        let mut params = CertificateParams::default();
-        params
-            .distinguished_name
-            .push(DnType::CommonName, "latchkey webhook CA");
-        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        let mut params = authority_params();
         limit(&mut params, now, AUTHORITY_LIFE);
         let certificate = params.self_signed(&key).map_err(|error| failed(&error))?;
         let key = Zeroizing::new(key.serialize_pem());
@@ -113,13 +108,43 @@ impl Authority {
         })
     }
 
-    /// Issues a leaf for `names`: DNS names or addresses.
-    pub(super) fn issue(&self, names: &[String], now: Timestamp) -> Result<Leaf, Error> {
+    fn key_pair(&self) -> Result<KeyPair, rcgen::Error> {
+        KeyPair::from_pem(self.key.expose_str().unwrap_or_default())
+    }
+
+    /// Certifies the CA `next`, in PEM: with that shown beside a leaf of `next`, who knows this CA alone
+    /// trusts the leaf too.
+    pub(super) fn certify(&self, next: &Self) -> Result<String, Error> {
+        let failed = failed("certify the next CA");
+        let issuer = self.key_pair();
+        let issuer = issuer.and_then(|key| Issuer::from_ca_cert_pem(&self.pem, key));
+        let issuer = issuer.map_err(|error| failed(&error))?;
+        let key = next.key_pair().map_err(|error| failed(&error))?;
+        let mut params = authority_params();
+        params.use_authority_key_identifier_extension = true;
+        let length = next.life.end.duration_since(next.life.begin) - BACKDATE;
+        limit(&mut params, next.life.begin + BACKDATE, length);
+        let certificate = params.signed_by(&key, &issuer);
+        Ok(certificate.map_err(|error| failed(&error))?.pem())
+    }
+
+    /// Issues a leaf for `names`: DNS names or addresses. It is shown with `bridge`, if there is one: this
+    /// CA as the one before has certified it.
+    pub(super) fn issue(
+        &self,
+        names: &[String],
+        bridge: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Leaf, Error> {
         let failed = failed("issue a certificate");
-        let authority_key = self.key.expose_str().unwrap_or_default();
-        let authority_key = KeyPair::from_pem(authority_key).map_err(|error| failed(&error))?;
+        let authority_key = self.key_pair().map_err(|error| failed(&error))?;
         let issuer =
             Issuer::from_ca_cert_pem(&self.pem, authority_key).map_err(|error| failed(&error))?;
+        let mut chain = Vec::new();
+        if let Some(bridge) = bridge {
+            let bridge = CertificateDer::from_pem_slice(bridge.as_bytes());
+            chain.push(bridge.map_err(|error| failed(&error))?);
+        }
         let key = KeyPair::generate().map_err(|error| failed(&error))?;
         let mut params = CertificateParams::new(names).map_err(|error| failed(&error))?;
         params
@@ -133,14 +158,26 @@ impl Authority {
         let certificate = params
             .signed_by(&key, &issuer)
             .map_err(|error| failed(&error))?;
+        chain.insert(0, certificate.der().clone());
         let der = PrivateKeyDer::try_from(key.serialize_der()).map_err(|error| failed(&error))?;
         let signer = any_supported_type(&der).map_err(|error| failed(&error))?;
         Ok(Leaf {
-            key: Arc::new(CertifiedKey::new(vec![certificate.der().clone()], signer)),
+            key: Arc::new(CertifiedKey::new(chain, signer)),
             life,
             issuer: self.fingerprint.clone(),
         })
     }
+}
+
+/// What is the same in every CA of ours.
+fn authority_params() -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params
+        .distinguished_name
+        .push(DnType::CommonName, "latchkey webhook CA");
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    params
 }
 
 /// Sets the time a certificate is valid, in whole seconds.
@@ -177,7 +214,7 @@ mod tests {
             UnixTime::since_unix_epoch(Duration::from_secs(u64::try_from(at.as_second()).unwrap()));
         let name = ServerName::try_from(name).unwrap();
         verifier
-            .verify_server_cert(&leaf.key.cert[0], &[], &name, &[], at)
+            .verify_server_cert(&leaf.key.cert[0], &leaf.key.cert[1..], &name, &[], at)
             .is_ok()
     }
 
@@ -186,7 +223,7 @@ mod tests {
         let now = Timestamp::from_second(1_800_000_000).unwrap();
         let authority = Authority::new(now).unwrap();
         let names = ["hook.system.svc".to_owned(), "127.0.0.1".to_owned()];
-        let leaf = authority.issue(&names, now).unwrap();
+        let leaf = authority.issue(&names, None, now).unwrap();
         assert!(accepts(&authority, &leaf, "hook.system.svc", now));
         assert!(accepts(&authority, &leaf, "127.0.0.1", now));
         assert!(!accepts(&authority, &leaf, "other.system.svc", now));
@@ -198,6 +235,23 @@ mod tests {
         ));
         let other = Authority::new(now).unwrap();
         assert!(!accepts(&other, &leaf, "hook.system.svc", now));
+    }
+
+    #[test]
+    fn who_knows_the_ca_before_trusts_leaves_of_the_next_by_the_bridge() {
+        let now = Timestamp::from_second(1_800_000_000).unwrap();
+        let old = Authority::new(now).unwrap();
+        let next = Authority::new(now + SignedDuration::from_hours(1)).unwrap();
+        let names = ["hook.system.svc".to_owned()];
+        let bridge = old.certify(&next).unwrap();
+        let late = now + SignedDuration::from_hours(2);
+        let bare = next.issue(&names, None, late).unwrap();
+        assert!(!accepts(&old, &bare, "hook.system.svc", late));
+        let leaf = next.issue(&names, Some(&bridge), late).unwrap();
+        assert!(accepts(&old, &leaf, "hook.system.svc", late));
+        assert!(accepts(&next, &leaf, "hook.system.svc", late));
+        let other = Authority::new(now).unwrap();
+        assert!(!accepts(&other, &leaf, "hook.system.svc", late));
     }
 
     #[test]

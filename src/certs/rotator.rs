@@ -60,7 +60,7 @@ impl Rotator {
     pub async fn bind(client: Client, options: Options) -> Result<Self, Error> {
         let now = (options.clock)();
         let record = store::load_or_create(&client, &options.namespace, None, now).await?;
-        let leaf = record.current.issue(&options.names, now)?;
+        let leaf = record.issue(&options.names, now)?;
         bundle::register(&client, &options.registration).await?;
         Ok(Self {
             served: Arc::new(Served::new(Arc::clone(&leaf.key))),
@@ -160,13 +160,13 @@ impl Rotator {
         match step {
             Step::Keep => return Ok(false),
             Step::RenewLeaf => {
-                self.leaf = self.record.current.issue(&self.options.names, now)?;
+                self.leaf = self.record.issue(&self.options.names, now)?;
                 self.served.swap(Arc::clone(&self.leaf.key));
                 tracing::info!("Renewed the webhook's certificate");
                 return Ok(true);
             }
             Step::Stage => {
-                self.record.stage(pki::Authority::new(now)?);
+                self.record.stage(pki::Authority::new(now)?)?;
                 tracing::info!("Publishing a new CA of the webhook");
             }
             Step::Promote => {

@@ -8,7 +8,7 @@ use kube::api::{Api, ObjectMeta, Patch, PatchParams, PostParams};
 use serde_json::json;
 
 use super::Error;
-use super::pki::Authority;
+use super::pki::{Authority, Leaf};
 use crate::cluster::request::{Error as RequestError, bounded};
 use crate::secret::SecretBytes;
 
@@ -20,6 +20,8 @@ const CERTIFICATE: &str = "ca.crt";
 const KEY: &str = "ca.key";
 const NEXT_CERTIFICATE: &str = "ca-next.crt";
 const NEXT_KEY: &str = "ca-next.key";
+const BRIDGE: &str = "ca-bridge.crt";
+const NEXT_BRIDGE: &str = "ca-next-bridge.crt";
 const PREVIOUS_CERTIFICATES: &str = "ca-previous.crt";
 const RETIRE: &str = "ca-previous.retire";
 /// Tries when replicas write at the same time.
@@ -43,6 +45,11 @@ pub(super) struct Record {
     pub next: Option<Authority>,
     /// Signed before.
     pub past: Option<Past>,
+    /// `current` as the CA before it has certified it, in PEM: for agents in pods, which may hear of a new
+    /// CA late.
+    bridge: Option<String>,
+    /// `next` as `current` has certified it.
+    next_bridge: Option<String>,
     metadata: ObjectMeta,
 }
 
@@ -52,6 +59,8 @@ impl Record {
             current: Authority::new(now)?,
             next: None,
             past: None,
+            bridge: None,
+            next_bridge: None,
             metadata: ObjectMeta {
                 name: Some(SECRET_NAME.to_owned()),
                 ..ObjectMeta::default()
@@ -67,6 +76,11 @@ impl Record {
         bundle
     }
 
+    /// Issues a leaf of the CA that signs.
+    pub(super) fn issue(&self, names: &[String], now: Timestamp) -> Result<Leaf, Error> {
+        self.current.issue(names, self.bridge.as_deref(), now)
+    }
+
     /// Whether somebody asked for a new CA.
     pub(super) fn is_rotation_asked(&self) -> bool {
         let annotations = self.metadata.annotations.as_ref();
@@ -74,16 +88,19 @@ impl Record {
     }
 
     /// Adds the next CA, which answers a request for one.
-    pub(super) fn stage(&mut self, next: Authority) {
+    pub(super) fn stage(&mut self, next: Authority) -> Result<(), Error> {
+        self.next_bridge = Some(self.current.certify(&next)?);
         self.next = Some(next);
         if let Some(annotations) = &mut self.metadata.annotations {
             annotations.remove(ROTATE_ANNOTATION);
         }
+        Ok(())
     }
 
     /// Lets the next CA sign; leaves of the present one may live until `retire`.
     pub(super) fn promote(&mut self, retire: Timestamp) {
         let Some(next) = self.next.take() else { return };
+        self.bridge = self.next_bridge.take();
         let old = std::mem::replace(&mut self.current, next);
         let mut pem = self.past.take().map(|past| past.pem).unwrap_or_default();
         pem.push_str(&old.pem);
@@ -99,6 +116,10 @@ impl Record {
         if let Some(next) = &self.next {
             data.push(entry(NEXT_CERTIFICATE, next.pem.as_bytes()));
             data.push(entry(NEXT_KEY, next.key.expose()));
+        }
+        let bridges = [(BRIDGE, &self.bridge), (NEXT_BRIDGE, &self.next_bridge)];
+        for (key, pem) in bridges {
+            data.extend(pem.iter().map(|pem| entry(key, pem.as_bytes())));
         }
         if let Some(past) = &self.past {
             data.push(entry(PREVIOUS_CERTIFICATES, past.pem.as_bytes()));
@@ -136,6 +157,8 @@ impl Record {
             current,
             next,
             past,
+            bridge: text(take(BRIDGE)),
+            next_bridge: text(take(NEXT_BRIDGE)),
             metadata: ObjectMeta {
                 managed_fields: None,
                 ..secret.metadata

@@ -66,7 +66,7 @@ async fn shake(
 async fn case_59_a_leaf_is_renewed_under_load_without_a_failed_handshake() {
     let now = Timestamp::now();
     let authority = Authority::new(now).unwrap();
-    let leaf = authority.issue(&names(), now).unwrap();
+    let leaf = authority.issue(&names(), None, now).unwrap();
     let served = Arc::new(Served::new(leaf.key));
     let address = server(Arc::clone(&served)).await;
     let (is_over, count) = (
@@ -90,7 +90,7 @@ async fn case_59_a_leaf_is_renewed_under_load_without_a_failed_handshake() {
     });
     let load: Vec<_> = load.collect();
     for renewal in 1..=10 {
-        let leaf = authority.issue(&names(), now).unwrap();
+        let leaf = authority.issue(&names(), None, now).unwrap();
         served.swap(leaf.key);
         while count.load(Ordering::Relaxed) < renewal * 20 {
             tokio::task::yield_now().await;
@@ -106,12 +106,12 @@ async fn case_59_a_leaf_is_renewed_under_load_without_a_failed_handshake() {
 async fn case_63_a_client_without_sni_gets_the_current_leaf() {
     let now = Timestamp::now();
     let authority = Authority::new(now).unwrap();
-    let first = authority.issue(&names(), now).unwrap();
+    let first = authority.issue(&names(), None, now).unwrap();
     let served = Arc::new(Served::new(Arc::clone(&first.key)));
     let address = server(Arc::clone(&served)).await;
     let connector = client(&authority.pem, false);
     assert_eq!(shake(address, &connector).await.unwrap(), first.key.cert[0]);
-    let second = authority.issue(&names(), now).unwrap();
+    let second = authority.issue(&names(), None, now).unwrap();
     served.swap(Arc::clone(&second.key));
     assert_eq!(
         shake(address, &connector).await.unwrap(),

@@ -1,5 +1,6 @@
 //! `latchkey run`: operator and webhook in one process, or either alone.
 
+mod memory;
 mod operator;
 mod readiness;
 mod webhook;
@@ -110,8 +111,8 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
         .await
         .context("failed to find the cluster; set KUBECONFIG or run in a pod")?;
     let registry = Registry::new(&providers::Options {
-        esc_url: operator.esc_url.clone(),
-        ..providers::Options::default()
+        variables: Arc::new(variable),
+        ..operator.remotes.clone().into()
     })?;
     let shared = Shared {
         registry: Arc::new(registry),
@@ -129,7 +130,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
         identity: identity.unwrap_or_else(|| uuid::Uuid::new_v4().to_string()),
     };
     if !no_operator {
-        operator::add(&mut process, operator, &shared)?;
+        operator::add(&mut process, operator, &shared);
     }
     if !no_webhook {
         webhook::add(&mut process, webhook, &shared).await?;
@@ -146,6 +147,15 @@ fn authorizer(mode: Authorization, client: &Client, belief: Duration) -> Arc<dyn
             Arc::new(StoreAuthorizer::believing(Arc::new(reviews), belief))
         }
     }
+}
+
+/// A variable of the environment, where clouds put what proves this process's identity.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the names are those of the clouds, not options of ours"
+)]
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
 }
 
 /// The keys under which names are made; the first replica makes them.

@@ -33,11 +33,38 @@ pub trait SecretReader: Send + Sync {
     /// When the API server cannot be reached or refuses.
     async fn read_secret(&self, namespace: &str, name: &str) -> Result<Option<SecretMap>, Error>;
 
+    /// The data of a Secret that carries one of these labels, or `None` where there is no such Secret.
+    ///
+    /// # Errors
+    /// As [`Self::read_secret`]; also when the Secret carries none of them.
+    async fn read_marked_secret(
+        &self,
+        namespace: &str,
+        name: &str,
+        marks: &[(&str, &str)],
+    ) -> Result<Option<SecretMap>, Error> {
+        let _ = marks;
+        Err(Error {
+            message: format!("Secret {namespace}/{name}: this reader cannot tell labels"),
+            denied: false,
+        })
+    }
+
     /// The data of a ConfigMap, or `None` where there is no such ConfigMap.
     ///
     /// # Errors
     /// When the API server cannot be reached or refuses.
     async fn read_config_map(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Option<BTreeMap<String, String>>, Error>;
+
+    /// The annotations of a ServiceAccount, or `None` where there is no such account.
+    ///
+    /// # Errors
+    /// When the API server cannot be reached or refuses.
+    async fn service_account_annotations(
         &self,
         namespace: &str,
         name: &str,
@@ -79,6 +106,37 @@ impl SecretReader for KubeSecretReader {
         Ok(secret.map(|secret| contents(secret.data)))
     }
 
+    async fn read_marked_secret(
+        &self,
+        namespace: &str,
+        name: &str,
+        marks: &[(&str, &str)],
+    ) -> Result<Option<SecretMap>, Error> {
+        let api: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
+        let secret = request::bounded(api.get_opt(name)).await;
+        let secret = secret.map_err(|error| failed("Secret", namespace, name, &error))?;
+        let Some(secret) = secret else {
+            return Ok(None);
+        };
+        let labels = secret.metadata.labels.unwrap_or_default();
+        let is_marked =
+            |(label, value): &(&str, &str)| labels.get(*label).is_some_and(|found| found == value);
+        if !marks.iter().any(is_marked) {
+            let wanted: Vec<_> = marks
+                .iter()
+                .map(|(label, value)| format!("{label}: {value}"))
+                .collect();
+            let wanted = wanted.join(" or ");
+            return Err(Error {
+                message: format!(
+                    "Secret {namespace}/{name} lacks the label {wanted}; set it to let webhooks use it"
+                ),
+                denied: false,
+            });
+        }
+        Ok(Some(contents(secret.data)))
+    }
+
     async fn read_config_map(
         &self,
         namespace: &str,
@@ -88,6 +146,17 @@ impl SecretReader for KubeSecretReader {
         let map = request::bounded(api.get_opt(name)).await;
         let map = map.map_err(|error| failed("ConfigMap", namespace, name, &error))?;
         Ok(map.map(|map| map.data.unwrap_or_default()))
+    }
+
+    async fn service_account_annotations(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Option<BTreeMap<String, String>>, Error> {
+        let api: Api<ServiceAccount> = Api::namespaced(self.client.clone(), namespace);
+        let account = request::bounded(api.get_metadata_opt(name)).await;
+        let account = account.map_err(|error| failed("ServiceAccount", namespace, name, &error))?;
+        Ok(account.map(|account| account.metadata.annotations.unwrap_or_default()))
     }
 
     async fn service_account_token(

@@ -17,6 +17,7 @@ mod plan;
 mod preview;
 mod pulse;
 mod render;
+mod restrain;
 mod status;
 mod triggers;
 mod verify;

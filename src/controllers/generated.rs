@@ -72,7 +72,6 @@ pub(crate) fn surroundings(context: &Context, namespace: &str) -> generators::Co
     generators::Context {
         namespace: namespace.to_owned(),
         secrets: std::sync::Arc::clone(&context.reader),
-        http: context.options.http.clone(),
         registry: std::sync::Arc::clone(&context.registry),
         now: context.now(),
         controller_class: context.options.controller_class.clone(),

@@ -10,6 +10,7 @@ mod plan;
 mod pod;
 mod queue;
 mod restart;
+mod values;
 mod write;
 
 use std::collections::{HashMap, HashSet};
@@ -38,6 +39,8 @@ use crate::model::pod_injection::KeyRing;
 use demand::{Demand, Key};
 use pass::Memory;
 use queue::Queue;
+
+pub use values::{Unmade, values};
 
 /// How Secrets for pods are kept.
 #[derive(Clone)]

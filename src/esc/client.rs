@@ -4,6 +4,7 @@
 //! about a failure is passed on, shortened.
 
 mod calls;
+mod edit;
 mod error;
 mod path;
 mod value;
@@ -16,6 +17,7 @@ use crate::http;
 use crate::secret::SecretBytes;
 
 pub use calls::exchange_token;
+pub use edit::Edit;
 pub use error::{Diagnostic, Error, ErrorKind, Position, Range};
 pub use path::{Accessor, PathError, PropertyPath};
 pub use value::{Content, Environment, Value};

@@ -56,7 +56,8 @@ impl Answer {
 pub(super) async fn call(context: &Context, call: Call<'_>) -> Result<Answer, Error> {
     let action = call.action;
     let failed = |error: &http::Error| Error::unavailable(format!("failed to {action}: {error}"));
-    let mut request: RequestBuilder = context.http.request(call.method, call.url);
+    let http = context.registry.http().map_err(Error::from)?;
+    let mut request: RequestBuilder = http.request(call.method, call.url);
     request = request.header("accept", "application/json");
     if let Some((name, value)) = call.credential {
         request = request.header(name, value);
@@ -64,7 +65,7 @@ pub(super) async fn call(context: &Context, call: Call<'_>) -> Result<Answer, Er
     if let Some(body) = &call.body {
         request = request.json(body);
     }
-    let answer = context.http.send(request).await;
+    let answer = http.send(request).await;
     let answer = answer.map_err(|error| failed(&error))?;
     let status = answer.status();
     let retry_after = http::retry_after(answer.headers());

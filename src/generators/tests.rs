@@ -31,6 +31,14 @@ impl SecretReader for Credentials {
         Ok(None)
     }
 
+    async fn service_account_annotations(
+        &self,
+        _: &str,
+        _: &str,
+    ) -> Result<Option<BTreeMap<String, String>>, secrets::Error> {
+        Ok(None)
+    }
+
     async fn service_account_token(
         &self,
         _: &str,
@@ -53,7 +61,6 @@ async fn made(
     let context = Context {
         namespace: "team".to_owned(),
         secrets: Arc::new(Credentials(seed)),
-        http: http::Client::new(&http::Options::default()).unwrap(),
         registry: Arc::new(Registry::default()),
         now: Timestamp::UNIX_EPOCH,
         controller_class: ControllerClass::default(),

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 
 use super::{Context, Error, Generator};
 use crate::api::generators::{VaultDynamicSecretResult, VaultDynamicSecretSpec};
-use crate::providers::{self, ErrorKind, VaultCall};
+use crate::providers::VaultCall;
 use crate::secret::json::Json;
 use crate::secret::{SecretBytes, SecretMap};
 
@@ -63,18 +63,6 @@ impl VaultDynamicSecretSpec {
                 "the answer at {:?} has no object {member:?}; see resultType and allowEmptyResponse",
                 self.path
             ))),
-        }
-    }
-}
-
-impl From<providers::Error> for Error {
-    fn from(error: providers::Error) -> Self {
-        let lasting = matches!(error.kind, ErrorKind::Invalid | ErrorKind::Unsupported);
-        Self {
-            message: error.to_string(),
-            lasting,
-            is_unserved: error.kind == ErrorKind::Unsupported,
-            retry_after: error.retry_after,
         }
     }
 }

@@ -8,6 +8,7 @@
 mod canonical;
 mod inline;
 mod keys;
+pub mod memory;
 mod place;
 mod pod;
 mod reference;

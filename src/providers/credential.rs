@@ -1,5 +1,7 @@
 //! Credentials that several providers read in the same way.
 
+use std::collections::BTreeMap;
+
 use super::{ClientContext, Error, ErrorKind};
 use crate::api::meta::{
     CaProvider, CaProviderKind, SecretKeySelector, ServiceAccountSelector, StoreKind,
@@ -115,6 +117,34 @@ impl ClientContext {
         token
             .await
             .map_err(|error| unreadable(provider, field, &error))
+    }
+
+    /// The annotations of a ServiceAccount.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] when there is no such account, or a cluster-scoped store names no namespace
+    /// and has no consumer, else why they cannot be read.
+    pub(super) async fn account_annotations(
+        &self,
+        provider: &'static str,
+        field: &str,
+        account: &ServiceAccountSelector,
+    ) -> Result<BTreeMap<String, String>, Error> {
+        let namespace = self.selected_namespace(account.namespace.as_deref());
+        if namespace.is_empty() {
+            let message = format!("{field}: a ClusterSecretStore must name the namespace");
+            return Err(Error::new(ErrorKind::Invalid, provider, message));
+        }
+        let annotations = self
+            .secrets
+            .service_account_annotations(namespace, &account.name);
+        let annotations = annotations.await;
+        let annotations = annotations.map_err(|error| unreadable(provider, field, &error))?;
+        annotations.ok_or_else(|| {
+            let name = &account.name;
+            let message = format!("{field}: there is no ServiceAccount {namespace}/{name}");
+            Error::new(ErrorKind::Invalid, provider, message)
+        })
     }
 }
 

@@ -63,7 +63,7 @@ impl Identity {
 }
 
 /// Tells credentials apart without keeping them.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Fingerprint(Vec<u8>);
 
 impl Fingerprint {

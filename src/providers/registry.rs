@@ -19,23 +19,80 @@ use crate::secret::json::Json;
 /// Tells the time.
 pub type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
 
+/// Looks up a variable of this process's environment, where clouds put what a workload's identity is
+/// proven with.
+pub type Variables = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
 /// What providers need to know of this process.
 #[derive(Clone)]
 pub struct Options {
     /// Address of the ESC API for stores that name none.
     pub esc_url: String,
+    /// Address of Doppler's API.
+    pub doppler_url: String,
     /// How outbound HTTP behaves.
     pub http: http::Options,
     /// Tells the time.
     pub clock: Clock,
+    /// The environment of this process; empty unless it is given.
+    pub variables: Variables,
+    /// Where the services of AWS are.
+    pub aws: AwsEndpoints,
+    /// Whether webhooks may be sent to link-local addresses, where clouds keep credentials.
+    pub allow_link_local: bool,
+}
+
+/// Addresses of AWS services in place of the public ones, by ESO's variables.
+#[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args)]
+#[group(skip)]
+pub struct AwsEndpoints {
+    /// Address of AWS Secrets Manager in place of the public one
+    #[arg(
+        long = "aws-secretsmanager-endpoint",
+        env = "AWS_SECRETSMANAGER_ENDPOINT",
+        value_name = "URL"
+    )]
+    pub secrets_manager: Option<String>,
+    /// Address of AWS Systems Manager in place of the public one
+    #[arg(
+        long = "aws-ssm-endpoint",
+        env = "AWS_SSM_ENDPOINT",
+        value_name = "URL"
+    )]
+    pub ssm: Option<String>,
+    /// Address of AWS STS in place of the public one
+    #[arg(
+        long = "aws-sts-endpoint",
+        env = "AWS_STS_ENDPOINT",
+        value_name = "URL"
+    )]
+    pub sts: Option<String>,
+    /// Address of Amazon ECR in place of the public one
+    #[arg(
+        long = "aws-ecr-endpoint",
+        env = "AWS_ECR_ENDPOINT",
+        value_name = "URL"
+    )]
+    pub ecr: Option<String>,
+    /// Address of Amazon ECR Public in place of the public one
+    #[arg(
+        long = "aws-ecr-public-endpoint",
+        env = "AWS_ECR_PUBLIC_ENDPOINT",
+        value_name = "URL"
+    )]
+    pub ecr_public: Option<String>,
 }
 
 impl Default for Options {
     fn default() -> Self {
         Self {
             esc_url: "https://api.pulumi.com/api/esc".to_owned(),
+            doppler_url: "https://api.doppler.com".to_owned(),
             http: http::Options::default(),
             clock: Arc::new(SystemTime::now),
+            variables: Arc::new(|_| None),
+            aws: AwsEndpoints::default(),
+            allow_link_local: false,
         }
     }
 }
@@ -44,6 +101,9 @@ impl Default for Options {
 #[derive(Default)]
 pub struct Registry {
     providers: BTreeMap<&'static str, Arc<dyn Provider>>,
+    http: Option<http::Client>,
+    options: Options,
+    webhooks: http::Options,
     #[cfg(feature = "provider-vault")]
     vault: Option<Arc<super::vault::Vault>>,
 }
@@ -54,9 +114,41 @@ impl Registry {
     /// # Errors
     /// When TLS cannot be set up or an address in `options` cannot be read.
     pub fn new(options: &Options) -> Result<Self, Error> {
-        let mut registry = Self::default();
+        let http = http::Client::new(&options.http);
+        let http = http.map_err(|error| Error::new(ErrorKind::Invalid, "http", error.to_string()));
+        let mut registry = Self {
+            http: Some(http?),
+            options: options.clone(),
+            webhooks: http::Options {
+                refuses_link_local: !options.allow_link_local,
+                ..options.http.clone()
+            },
+            ..Self::default()
+        };
+        #[cfg(feature = "provider-aws")]
+        registry.register(Arc::new(super::aws::Aws::new(options)));
+        #[cfg(feature = "provider-azurekv")]
+        registry.register(Arc::new(super::azurekv::AzureKv::new(options)?));
+        #[cfg(feature = "provider-akeyless")]
+        registry.register(Arc::new(super::akeyless::Akeyless::new(options)));
+        #[cfg(feature = "provider-barbican")]
+        registry.register(Arc::new(super::barbican::Barbican::new(options)));
+        #[cfg(feature = "provider-conjur")]
+        registry.register(Arc::new(super::conjur::Conjur::new(options)));
+        #[cfg(feature = "provider-doppler")]
+        registry.register(Arc::new(super::doppler::Doppler::new(options)?));
+        #[cfg(feature = "provider-onepassword")]
+        registry.register(Arc::new(super::onepassword::OnePassword::new(options)));
+        #[cfg(feature = "provider-infisical")]
+        registry.register(Arc::new(super::infisical::Infisical::new(options)));
+        #[cfg(feature = "provider-github")]
+        registry.register(Arc::new(super::github::Github::new(options)));
+        #[cfg(feature = "provider-gitlab")]
+        registry.register(Arc::new(super::gitlab::Gitlab::new(options)));
         #[cfg(feature = "provider-fake")]
         registry.register(Arc::new(super::fake::Fake));
+        #[cfg(feature = "provider-gcpsm")]
+        registry.register(Arc::new(super::gcpsm::GcpSm::new(options)?));
         #[cfg(feature = "provider-kubernetes")]
         registry.register(Arc::new(super::kubernetes::Kubernetes));
         #[cfg(feature = "provider-openbao")]
@@ -69,8 +161,21 @@ impl Registry {
             registry.vault = Some(Arc::clone(&vault));
             registry.register(vault);
         }
-        let _ = options;
+        #[cfg(feature = "provider-webhook")]
+        registry.register(Arc::new(super::webhook::Webhook::new(options)));
         Ok(registry)
+    }
+
+    /// What providers know of this process; generators reach services likewise.
+    #[must_use]
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// How HTTP to servers behaves that users name freely.
+    #[must_use]
+    pub fn webhooks(&self) -> &http::Options {
+        &self.webhooks
     }
 
     /// Makes one call of Vault's protocol for an object of `namespace`, once; credentials are read there.
@@ -91,6 +196,15 @@ impl Registry {
             return Err(Error::new(ErrorKind::Unsupported, "vault", message));
         };
         vault.call(namespace, secrets, block, call).await
+    }
+
+    /// The client of callers that are no provider; its connections are shared.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] in a registry that was made empty.
+    pub fn http(&self) -> Result<&http::Client, Error> {
+        let missing = || Error::new(ErrorKind::Unsupported, "http", "HTTP is not set up");
+        self.http.as_ref().ok_or_else(missing)
     }
 
     /// Drops from memory what providers kept long enough; to be called every few seconds.

@@ -92,6 +92,69 @@ impl Json {
         })
     }
 
+    /// An object of text members.
+    pub fn texts<K: Into<String>, V: Into<SecretBytes>>(
+        members: impl IntoIterator<Item = (K, V)>,
+    ) -> Self {
+        let members = members.into_iter();
+        Self::Object(
+            members
+                .map(|(key, value)| (key.into(), Self::Text(value.into())))
+                .collect(),
+        )
+    }
+
+    /// The member of an object; null is none.
+    #[must_use]
+    pub fn member(&self, name: &str) -> Option<&Self> {
+        match self {
+            Self::Object(members) => members.get(name).filter(|json| **json != Self::Null),
+            _ => None,
+        }
+    }
+
+    /// The member of an object, taken out of it; null is none.
+    #[must_use]
+    pub fn take(&mut self, name: &str) -> Option<Self> {
+        match self {
+            Self::Object(members) => members.remove(name).filter(|json| *json != Self::Null),
+            _ => None,
+        }
+    }
+
+    /// The content of a string.
+    #[must_use]
+    pub fn as_str(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => text.expose_str(),
+            _ => None,
+        }
+    }
+
+    /// A number without fraction.
+    #[must_use]
+    pub fn as_u64(&self) -> Option<u64> {
+        match self {
+            Self::Number(text) => text.expose_str()?.parse().ok(),
+            _ => None,
+        }
+    }
+
+    /// The content of a member that is a string.
+    #[must_use]
+    pub fn member_str(&self, name: &str) -> Option<&str> {
+        self.member(name).and_then(Self::as_str)
+    }
+
+    /// The items of a list; anything else has none.
+    #[must_use]
+    pub fn into_items(self) -> Vec<Self> {
+        match self {
+            Self::List(items) => items,
+            _ => Vec::new(),
+        }
+    }
+
     /// What kind of value it is, for messages.
     #[must_use]
     pub fn kind(&self) -> &'static str {

@@ -194,7 +194,6 @@ impl Metrics {
     #[must_use]
     pub fn new() -> Self {
         let new = Registering(Registry::new());
-        let call = ["provider", "call", "status"];
         Self(Arc::new(Series {
             sync_calls: new.counter("externalsecret_sync_calls_total", "Refreshes", &OBJECT),
             sync_errors: new.counter(
@@ -205,7 +204,7 @@ impl Metrics {
             provider_calls: new.counter(
                 "externalsecret_provider_api_calls_count",
                 "Calls of providers",
-                &call,
+                &["provider", "call", "status"],
             ),
             reconciles: new.counter(
                 "controller_runtime_reconcile_total",

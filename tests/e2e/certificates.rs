@@ -122,6 +122,12 @@ async fn rotate(
         Ok(())
     })
     .await?;
+    for replica in replicas {
+        // As an agent in a pod that has not asked since.
+        reach(old, replica.webhook_url())
+            .await
+            .context("who knows only the old CA is not served")?;
+    }
     let after = published(api).await?;
     ensure!(
         certificates(&after) == 2,

@@ -13,6 +13,8 @@ mod faults;
 mod generated;
 mod injection;
 mod kinds;
+mod latency;
+mod memory;
 mod migrate;
 mod node;
 mod pods;

@@ -20,7 +20,7 @@ const SOON: Duration = Duration::from_mins(2);
 /// Stores, accounts, and what a pod names.
 const SURROUNDINGS: &str = include_str!("node/surroundings.yaml");
 /// The pods of `pod-injection`'s design, each with what it has to print.
-const SHAPES: [(&str, &str, &[&str]); 6] = [
+const SHAPES: [(&str, &str, &[&str]); 7] = [
     (
         "pod/env",
         include_str!("node/env.yaml"),
@@ -48,6 +48,11 @@ const SHAPES: [(&str, &str, &[&str]); 6] = [
         "pod/projected",
         include_str!("node/projected.yaml"),
         &["proxy: token=t0ken", "app: runs beside the proxy"],
+    ),
+    (
+        "job/memory",
+        include_str!("node/memory.yaml"),
+        &["first: s3cret web", "edge: s3cret, 640, cannot write"],
     ),
     (
         "job/batch",
@@ -86,7 +91,13 @@ async fn inside_of_namespaces_the_pods_print_what_they_should() -> anyhow::Resul
     let kubectl = plane.kubectl();
     kubectl.apply(FURNITURE).await?;
     let logs = plane.workdir().path();
-    let options = RunOptions::default();
+    let address = node::ADDRESS.to_string();
+    let options = RunOptions {
+        // Agents in pods ask where the API server does.
+        webhook_host: Some(&address),
+        flags: &["--agent-image=latchkey.test/latchkey:1"],
+        ..RunOptions::default()
+    };
     let latchkey = Latchkey::start("latchkey", plane.kubeconfig(), logs, &options).await?;
     kubectl.apply(SURROUNDINGS).await?;
     let outcome = run(&kubectl).await;
@@ -127,5 +138,20 @@ async fn run(kubectl: &Kubectl) -> anyhow::Result<()> {
         })
         .await?;
     }
+    // The agent ends with the containers it serves.
+    let ended = [
+        "wait",
+        "-n",
+        "shapes",
+        "job/memory",
+        "--for=condition=complete",
+    ];
+    kubectl
+        .run(ended.into_iter().chain(["--timeout=120s"]))
+        .await?;
+    let secrets = kubectl
+        .run(["get", "secrets", "-n", "shapes", "-o", "name"])
+        .await?;
+    ensure!(!secrets.contains("inj-tls"), "in memory alone: {secrets}");
     Ok(())
 }

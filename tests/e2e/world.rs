@@ -51,7 +51,10 @@ async fn start() -> anyhow::Result<World> {
     let esc = EscServer::start(logs, ORGANIZATION, TOKEN).await?;
     let options = RunOptions {
         esc_url: Some(esc.url()),
-        flags: &["--unsafe-allow-generic-targets"],
+        flags: &[
+            "--unsafe-allow-generic-targets",
+            "--agent-image=latchkey.test/latchkey:1",
+        ],
         ..RunOptions::default()
     };
     let latchkey = Latchkey::start("latchkey", plane.kubeconfig(), logs, &options).await?;

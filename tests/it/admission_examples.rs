@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::admission_world::{pod, world};
+use crate::agent_world::TRUST;
 
 /// The patch with each 20-character MAC replaced by `MAC`, and without the record of in-line references.
 fn shape(patch: &Value) -> Value {
@@ -198,17 +199,47 @@ spec:
 }
 
 #[tokio::test]
-async fn example_6_memory_is_refused_with_what_to_do() {
+async fn example_6_in_memory_and_nothing_in_etcd() {
     let yaml = "
 metadata:
+  generateName: edge-
+  labels: {app: edge}
   annotations:
     latchkey.dev/secret.tls: secret://cluster:vault/apps/edge/tls
     latchkey.dev/mode: memory
 spec:
-  containers: [{name: app}]
-  volumes: [{name: tls, secret: {secretName: tls}}]
+  serviceAccountName: edge
+  containers:
+  - name: app
+    volumeMounts: [{name: tls, mountPath: /etc/tls, readOnly: true}]
+  volumes:
+  - {name: tls, secret: {secretName: tls}}
 ";
-    let message = world().denied(&pod(yaml)).await;
-    assert!(message.starts_with("latchkey.dev/mode"), "{message}");
-    assert!(message.contains("write \"secret\""), "{message}");
+    let told = r#"--secret={"name":"inj-tls-MAC","volume":"tls","mode":420,"refresh":3600}"#;
+    let token = json!({"name": "inj-token", "projected": {"sources": [{"serviceAccountToken": {
+        "audience": "latchkey.dev", "expirationSeconds": 600, "path": "token"}}]}});
+    let agent = json!({
+        "name": "inj-agent",
+        "image": "registry.example.com/latchkey:1",
+        "command": ["/latchkey"],
+        "args": ["agent", "serve", "--server=https://latchkey-webhook.latchkey-system.svc:443", told],
+        "env": [{"name": "LATCHKEY_AGENT_CA", "value": TRUST}],
+        "restartPolicy": "Always",
+        "startupProbe": {"exec": {"command": ["/latchkey", "agent", "ready"]},
+            "periodSeconds": 1, "timeoutSeconds": 5, "failureThreshold": 86400},
+        "resources": {"requests": {"cpu": "5m", "memory": "16Mi"}, "limits": {"memory": "128Mi"}},
+        "volumeMounts": [{"name": "tls", "mountPath": "/inj/tls"},
+            {"name": "inj-token", "mountPath": "/var/run/inject", "readOnly": true}],
+        "securityContext": {"runAsNonRoot": true, "readOnlyRootFilesystem": true,
+            "allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]},
+            "seccompProfile": {"type": "RuntimeDefault"}},
+    });
+    let operations = vec![
+        json!({"op": "remove", "path": "/spec/volumes/0/secret"}),
+        json!({"op": "add", "path": "/spec/volumes/0/emptyDir",
+            "value": {"medium": "Memory", "sizeLimit": "4Mi"}}),
+        json!({"op": "add", "path": "/spec/volumes/-", "value": token}),
+        json!({"op": "add", "path": "/spec/initContainers", "value": [agent]}),
+    ];
+    patches(yaml, operations, r#"{"tls":"memory"}"#).await;
 }

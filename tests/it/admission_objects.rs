@@ -175,12 +175,12 @@ async fn what_works_passes_without_a_word(#[case] yaml: &str) {
     r#"auth.tokenSecretRef: Secret "later" does not exist yet"#
 )]
 #[case::provider_of_another_build(
-    "kind: SecretStore\nspec: {provider: {doppler: {auth: {secretRef: {dopplerToken: {name: later}}}}}}",
-    "spec.provider.doppler: is not served by this build"
+    "kind: SecretStore\nspec: {provider: {chef: {serverUrl: u, username: user, auth: {secretRef: {privateKeySecretRef: {name: later}}}}}}",
+    "spec.provider.chef: is not served by this build"
 )]
 #[case::generator_of_another_build(
-    "kind: Webhook\nspec: {url: u, result: {}}",
-    "spec: generators of kind Webhook are not served"
+    "kind: BeyondtrustWorkloadCredentialsDynamicSecret\nspec: {provider: {auth: {apikey: {token: {name: later}}}, server: {apiUrl: u, siteId: s}}}",
+    "spec: generators of kind BeyondtrustWorkloadCredentialsDynamicSecret are not served"
 )]
 #[case::cluster_store_for_many_namespaces(
     "kind: ClusterExternalSecret\nspec: {externalSecretSpec: {secretStoreRef: {kind: ClusterSecretStore, name: later}, dataFrom: [{extract: {key: k}}]}}",

@@ -12,12 +12,14 @@ use latchkey::admission::{Path, View, Webhook};
 use latchkey::cluster::authorize::{Authorizer, StoreAccess, Verdict};
 use latchkey::cluster::existence::{Existence, Named};
 use latchkey::model::pod_injection::KeyRing;
-use latchkey::model::secret_store::StoreId;
+use latchkey::model::secret_store::{Store, StoreId};
 use latchkey::model::store_use::StoreFacts;
 use latchkey::providers::{self, Registry};
 use latchkey::secret::SecretBytes;
 use latchkey::telemetry::metrics::Metrics;
 use serde_json::{Value, json};
+
+use crate::agent_world::Agents;
 
 /// What the webhook knows.
 #[derive(Default)]
@@ -50,6 +52,17 @@ impl View for TableView {
             format!("{}:{}", id.namespace, id.name)
         };
         tables.stores.get(&name).cloned()
+    }
+
+    fn whole_store(&self, id: &StoreId) -> Option<Arc<Store>> {
+        self.store(id)?;
+        let provider = serde_json::from_value(json!({"fake": {"data": []}}));
+        Some(Arc::new(Store {
+            id: id.clone(),
+            uid: "u".to_owned(),
+            generation: 1,
+            provider: provider.expect("a provider is JSON"),
+        }))
     }
 
     fn namespace_labels(&self, namespace: &str) -> Option<BTreeMap<String, String>> {
@@ -105,6 +118,7 @@ pub(crate) struct World {
     pub(crate) webhook: Webhook,
     pub(crate) tables: Arc<Mutex<Tables>>,
     pub(crate) permissions: Arc<Permissions>,
+    pub(crate) agents: Agents,
     pub(crate) presence: Arc<Presence>,
 }
 
@@ -128,6 +142,7 @@ pub(crate) fn world_where(
             .stores
             .insert(store.to_owned(), StoreFacts::default());
     }
+    let agents = Agents::default();
     let presence = Arc::new(Presence {
         tables: Arc::clone(&tables),
         asked: AtomicUsize::new(0),
@@ -142,11 +157,13 @@ pub(crate) fn world_where(
         controller_class: latchkey::model::controller_class::ControllerClass::default(),
         own_namespace: "latchkey-system".to_owned(),
         metrics: Metrics::new(),
+        memory: Ok(agents.served()),
     };
     World {
         webhook,
         tables,
         permissions,
+        agents,
         presence,
     }
 }

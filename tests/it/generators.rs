@@ -8,7 +8,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jiff::Timestamp;
 use latchkey::generators::{Context, Error, Made, generate, take_back};
-use latchkey::http;
 use latchkey::model::controller_class::ControllerClass;
 use latchkey::providers::{Options, Registry};
 use rustls_pki_types::PrivatePkcs8KeyDer;
@@ -23,7 +22,6 @@ fn context(credentials: Arc<Credentials>) -> Context {
     Context {
         namespace: "team".to_owned(),
         secrets: credentials,
-        http: http::Client::new(&http::Options::default()).unwrap(),
         registry: Arc::new(Registry::new(&Options::default()).unwrap()),
         now: Timestamp::from_second(1_700_000_000).unwrap(),
         controller_class: ControllerClass::default(),

@@ -10,9 +10,10 @@ use latchkey::api::meta::StoreKind;
 use latchkey::api::v1::SecretStoreProvider;
 use latchkey::cluster::secrets::{Error, SecretReader};
 use latchkey::http;
+use latchkey::model::push::{Push, Source, Target};
 use latchkey::model::remote::RemoteRef;
 use latchkey::model::secret_store::{Store, StoreId};
-use latchkey::providers::{ClientContext, Options, Registry, SecretsClient};
+use latchkey::providers::{AwsEndpoints, ClientContext, Options, Registry, SecretsClient};
 use latchkey::secret::{SecretBytes, SecretMap};
 
 /// Seconds since an arbitrary begin, set by the test.
@@ -28,7 +29,7 @@ impl Time {
         SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000 + seconds)
     }
 
-    fn now(&self) -> SystemTime {
+    pub(crate) fn now(&self) -> SystemTime {
         Self::at(self.0.load(Ordering::SeqCst))
     }
 }
@@ -39,6 +40,8 @@ pub(crate) struct Credentials {
     pub(crate) secrets: Mutex<BTreeMap<String, BTreeMap<String, String>>>,
     pub(crate) reads: AtomicUsize,
     pub(crate) tokens: AtomicUsize,
+    /// Annotations of ServiceAccounts as `namespace/name`.
+    pub(crate) annotations: Mutex<BTreeMap<String, BTreeMap<String, String>>>,
 }
 
 impl Credentials {
@@ -51,6 +54,13 @@ impl Credentials {
     pub(crate) fn set(&self, secret: &str, key: &str, value: &str) {
         let data = [(key.to_owned(), value.to_owned())].into();
         self.secrets.lock().unwrap().insert(secret.to_owned(), data);
+    }
+
+    /// Sets one more key of a Secret.
+    pub(crate) fn add(&self, secret: &str, key: &str, value: &str) {
+        let mut secrets = self.secrets.lock().unwrap();
+        let data = secrets.entry(secret.to_owned()).or_default();
+        data.insert(key.to_owned(), value.to_owned());
     }
 }
 
@@ -68,12 +78,38 @@ impl SecretReader for Credentials {
         }))
     }
 
+    /// Every Secret has the label but one of the name `plain`.
+    async fn read_marked_secret(
+        &self,
+        namespace: &str,
+        name: &str,
+        marks: &[(&str, &str)],
+    ) -> Result<Option<SecretMap>, Error> {
+        if name == "plain" {
+            let (label, value) = marks[0];
+            return Err(Error {
+                message: format!("it lacks the label {label}: {value}"),
+                denied: false,
+            });
+        }
+        self.read_secret(namespace, name).await
+    }
+
     async fn read_config_map(
         &self,
         _: &str,
         _: &str,
     ) -> Result<Option<BTreeMap<String, String>>, Error> {
         Ok(None)
+    }
+
+    async fn service_account_annotations(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Option<BTreeMap<String, String>>, Error> {
+        let annotations = self.annotations.lock().unwrap();
+        Ok(annotations.get(&format!("{namespace}/{name}")).cloned())
     }
 
     async fn service_account_token(
@@ -97,25 +133,59 @@ pub(crate) struct Bench {
 
 impl Bench {
     pub(crate) fn new(esc_url: &str, credentials: Arc<Credentials>) -> Self {
-        Self::with(esc_url, credentials, Duration::from_secs(5))
+        Self::with(
+            esc_url,
+            credentials,
+            Duration::from_secs(5),
+            AwsEndpoints::default(),
+        )
+    }
+
+    /// A registry whose stores of AWS are elsewhere.
+    pub(crate) fn with_aws(aws: AwsEndpoints, credentials: Arc<Credentials>) -> Self {
+        Self::with(
+            "http://127.0.0.1:1",
+            credentials,
+            Duration::from_secs(5),
+            aws,
+        )
     }
 
     /// A registry that waits for an answer no longer than `timeout`.
     pub(crate) fn with_timeout(credentials: Arc<Credentials>, timeout: Duration) -> Self {
-        Self::with("http://127.0.0.1:1", credentials, timeout)
+        Self::with(
+            "http://127.0.0.1:1",
+            credentials,
+            timeout,
+            AwsEndpoints::default(),
+        )
     }
 
-    fn with(esc_url: &str, credentials: Arc<Credentials>, timeout: Duration) -> Self {
+    /// As [`Self::new`], and waits for an answer no longer than `timeout`.
+    pub(crate) fn hurried(url: &str, credentials: Arc<Credentials>, timeout: Duration) -> Self {
+        Self::with(url, credentials, timeout, AwsEndpoints::default())
+    }
+
+    pub(crate) fn with(
+        esc_url: &str,
+        credentials: Arc<Credentials>,
+        timeout: Duration,
+        aws: AwsEndpoints,
+    ) -> Self {
         let time = Time::default();
         let clock = time.clone();
         let registry = Registry::new(&Options {
             esc_url: esc_url.to_owned(),
+            doppler_url: esc_url.to_owned(),
+            allow_link_local: false,
             http: http::Options {
                 retry_delay: Duration::from_millis(1),
                 timeout,
                 ..http::Options::default()
             },
             clock: Arc::new(move || clock.now()),
+            aws,
+            ..Options::default()
         });
         Self {
             registry: registry.unwrap(),
@@ -182,6 +252,25 @@ pub(crate) fn property(name: &str, property: &str) -> RemoteRef {
         property: property.to_owned(),
         ..key(name)
     }
+}
+
+/// Pushes one value.
+pub(crate) async fn push(
+    client: &dyn SecretsClient,
+    target: &Target,
+    value: &str,
+) -> Result<(), latchkey::providers::Error> {
+    let source = Source {
+        data: [("k".to_owned(), value.into())].into_iter().collect(),
+        ..Source::default()
+    };
+    let push = Push {
+        source: &source,
+        secret_key: "k",
+        target,
+        metadata: None,
+    };
+    client.push(&push).await
 }
 
 pub(crate) fn text(value: &SecretBytes) -> &str {

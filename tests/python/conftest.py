@@ -1,5 +1,6 @@
 """Servers of latchkey for the clients under test."""
 
+import json
 import os
 import socket
 import subprocess
@@ -66,3 +67,20 @@ def wait_until_answering(process, url, log):
         except (urllib.error.URLError, OSError):
             time.sleep(0.05)
     raise RuntimeError(f"the store did not answer; it said:\n{log.read_text()}")
+
+
+@pytest.fixture(scope="session")
+def clouds(tmp_path_factory):
+    """The doubles of Azure and Google, ended when the tests are: addresses, identities, and a CA."""
+    process = subprocess.Popen(
+        [os.environ["CLOUDS"]], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        said = json.loads(process.stdout.readline())
+        ca = tmp_path_factory.mktemp("clouds") / "ca.pem"
+        ca.write_text(said["ca"])
+        said["ca"] = str(ca)
+        yield said
+    finally:
+        process.stdin.close()
+        process.wait(timeout=30)

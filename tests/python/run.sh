@@ -26,7 +26,7 @@ if [[ ! -x $packages/bin/python ]]; then
   mv -T "$staging" "$packages" 2>/dev/null || [[ -x $packages/bin/python ]]
 fi
 
-cargo build --quiet --locked --bin latchkey --manifest-path ../../Cargo.toml
+cargo build --quiet --locked --bin latchkey --example clouds --manifest-path ../../Cargo.toml
 target=${CARGO_TARGET_DIR:-$(cd ../.. && pwd)/target}
-export LATCHKEY=$target/debug/latchkey PYTHONDONTWRITEBYTECODE=1
+export LATCHKEY=$target/debug/latchkey CLOUDS=$target/debug/examples/clouds PYTHONDONTWRITEBYTECODE=1
 exec "$packages/bin/python" -m pytest -q -p no:cacheprovider "$@"

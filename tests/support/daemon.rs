@@ -62,6 +62,11 @@ impl Daemon {
         &self.log
     }
 
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Fails with [`Ended`] if the program has ended, which [`super::wait::until`] takes for final.
     pub(crate) fn check_running(&mut self) -> anyhow::Result<()> {
         if let Some(status) = self.child.try_wait()? {

@@ -19,8 +19,18 @@ const GRACE: Duration = Duration::from_secs(10);
 /// Namespace of latchkey's own objects, which must exist before it runs.
 pub(crate) const OWN_NAMESPACE: &str = "latchkey-system";
 
-/// The binary under test, built beside the running test or example.
+/// The binary under test: the one that `LATCHKEY_BINARY` names, or the one built beside the running test
+/// or example.
 pub(crate) fn binary() -> anyhow::Result<PathBuf> {
+    if let Some(named) = std::env::var_os("LATCHKEY_BINARY") {
+        let named = PathBuf::from(named);
+        ensure!(
+            named.is_file(),
+            "LATCHKEY_BINARY: no file {}",
+            named.display()
+        );
+        return Ok(named);
+    }
     let this = std::env::current_exe()?;
     let profile = this.ancestors().nth(2).context("must be in target")?;
     let binary = profile.join("latchkey");

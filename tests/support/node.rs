@@ -184,6 +184,7 @@ async fn import_images(folder: &Path) -> anyhow::Result<()> {
     make.arg(scripts.join("image.sh"))
         .arg(folder)
         .arg(scripts.join("answer.sh"))
+        .arg(super::latchkey::binary()?)
         .kill_on_drop(true);
     output_of(make, "").await?;
     let archive = folder.join("images.tar");

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use latchkey::generators::{Context, Error, generate};
-use latchkey::http;
 use latchkey::model::controller_class::ControllerClass;
 use latchkey::providers::{Options, Registry};
 use serde_json::{Value, json};
@@ -18,7 +17,6 @@ async fn context() -> (Context, String) {
     let context = Context {
         namespace: "team".to_owned(),
         secrets: Credentials::with("team/login", "v", ROOT),
-        http: http::Client::new(&http::Options::default()).expect("HTTP must be set up"),
         registry: Arc::new(Registry::new(&Options::default()).expect("a registry must be made")),
         now: Timestamp::UNIX_EPOCH,
         controller_class: ControllerClass::default(),

@@ -14,16 +14,16 @@ use crate::model::pod_injection::{INLINE_ALIAS, Pod, record};
 use super::inline::{Change, Edit, Source};
 use super::plan::Plan;
 
-#[derive(Serialize)]
+#[derive(Debug, Serialize)]
 #[serde(tag = "op", rename_all = "lowercase")]
-enum Operation {
+pub(super) enum Operation {
     Add { path: String, value: Value },
     Remove { path: String },
     Replace { path: String, value: Value },
 }
 
 /// The operations as JSON, or `None` if the pod is as it should be.
-pub(super) fn operations(pod: &Pod<'_>, plan: &Plan<'_>) -> Option<Vec<u8>> {
+pub(super) fn operations(pod: &Pod<'_>, plan: &mut Plan<'_>) -> Option<Vec<u8>> {
     let mut operations: Vec<Operation> = plan
         .rewrites
         .iter()
@@ -33,6 +33,7 @@ pub(super) fn operations(pod: &Pod<'_>, plan: &Plan<'_>) -> Option<Vec<u8>> {
         })
         .collect();
     operations.extend(edits(&plan.edits));
+    operations.append(&mut plan.memory);
     if plan.secrets().next().is_some() {
         let metadata = &pod.metadata;
         let label = metadata.label(INJECTED_LABEL);
@@ -108,7 +109,11 @@ fn status(plan: &Plan<'_>) -> String {
     let mut status: BTreeMap<&str, Value> = plan
         .names
         .iter()
-        .map(|(alias, name)| (alias.as_str(), name.as_str().into()))
+        .map(|(alias, name)| (alias.as_str(), name.as_str()))
+        .map(|(alias, name)| {
+            let shown = if plan.is_in_memory { "memory" } else { name };
+            (alias, shown.into())
+        })
         .collect();
     if !plan.inline.is_empty() {
         let names: Vec<&String> = plan.inline.keys().collect();

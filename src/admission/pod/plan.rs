@@ -15,6 +15,7 @@ use crate::model::store_use::{Read, reads};
 
 use super::super::view::View;
 use super::inline::{Edit, References, references};
+use super::patch::Operation;
 
 /// What a plan is made in.
 pub(super) struct Surroundings<'s> {
@@ -43,6 +44,10 @@ pub(super) struct Plan<'p> {
     pub(super) unused: Vec<String>,
     /// What to tell.
     pub(super) warnings: Vec<String>,
+    /// Whether the values are kept in the pod's memory; there are no Secrets then, only their names.
+    pub(super) is_in_memory: bool,
+    /// What that changes in the pod.
+    pub(super) memory: Vec<Operation>,
 }
 
 /// What one Secret of a pod reads of one store.
@@ -66,7 +71,8 @@ impl Plan<'_> {
         aliases.chain(self.inline.keys().map(String::as_str))
     }
 
-    fn demand(
+    /// Notes what a Secret reads.
+    pub(super) fn demand(
         &mut self,
         namespace: &str,
         spec: &ExternalSecretSpec,

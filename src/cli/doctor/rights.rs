@@ -34,7 +34,7 @@ const fn need(group: &'static str, resource: &'static str, verbs: &'static [&'st
     }
 }
 
-const NEEDS: [Need; 14] = [
+const NEEDS: [Need; 15] = [
     need(GROUP, "externalsecrets", READ),
     need(GROUP, "secretstores", READ),
     need(GROUP, "clustersecretstores", READ),
@@ -55,6 +55,10 @@ const NEEDS: [Need; 14] = [
     need("", "namespaces", READ),
     need("events.k8s.io", "events", &["create", "patch"]),
     need("authorization.k8s.io", "subjectaccessreviews", &["create"]),
+    Need {
+        optional: Some("needed for pods with latchkey.dev/mode: memory only"),
+        ..need("authentication.k8s.io", "tokenreviews", &["create"])
+    },
     Need {
         own: true,
         ..need(

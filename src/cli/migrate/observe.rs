@@ -21,7 +21,6 @@ use crate::controllers::caches::{CachedStore, cluster_store, namespaced_store};
 use crate::controllers::external_secret::{Values, forecast};
 use crate::controllers::{self, Options};
 use crate::generators;
-use crate::http;
 use crate::model::complaint::Complaint;
 use crate::model::controller_class::ControllerClass;
 use crate::model::external_secret::{self, Source};
@@ -156,7 +155,6 @@ fn context(client: &Client, question: &Question) -> anyhow::Result<controllers::
             generic_targets: true,
             adopt_unowned: question.adopt_unowned,
             namespace: None,
-            http: http::Client::new(&http::Options::default())?,
             generator_grace: std::time::Duration::ZERO,
         },
         jiff::Timestamp::now,

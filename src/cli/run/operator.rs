@@ -9,21 +9,23 @@ use super::Shared;
 use crate::cluster::secrets::KubeSecretReader;
 use crate::controllers::pod_injection::{self, RestartBy, Revoked};
 use crate::controllers::{self, Options};
-use crate::http;
 use crate::model::duration;
+use crate::providers::{self, AwsEndpoints};
 use crate::runtime::lease::{self, Candidate};
 use crate::runtime::{Bound, Drain, Handle, TaskResult};
 
 /// Where ESC is unless a store or a flag says otherwise (ESO 2.9.0).
 const ESC_URL: &str = "https://api.pulumi.com/api/esc";
 
+/// Where Doppler is unless a flag or the environment says otherwise, as with ESO.
+const DOPPLER_URL: &str = "https://api.doppler.com";
+
 /// Flags of the operator.
 #[derive(Debug, clap::Args)]
 #[group(skip)]
 pub(super) struct Args {
-    /// Address of the ESC API for stores without `apiUrl`
-    #[arg(long, default_value = ESC_URL, value_name = "URL")]
-    pub(super) esc_url: String,
+    #[command(flatten)]
+    pub(super) remotes: Remotes,
     /// Time between two validations of a store that names no interval
     #[arg(long, default_value = "5m", value_parser = duration::parse, value_name = "DURATION")]
     store_requeue_interval: SignedDuration,
@@ -63,6 +65,41 @@ pub(super) struct Args {
     restart: Restart,
     #[command(flatten)]
     lease: lease::Args,
+}
+
+/// Flags about what providers speak to.
+#[derive(Clone, Debug, clap::Args)]
+#[group(skip)]
+pub(super) struct Remotes {
+    /// Address of the ESC API for stores without `apiUrl`
+    #[arg(long, default_value = ESC_URL, value_name = "URL")]
+    esc_url: String,
+    /// Address of Doppler's API
+    #[arg(long, env = "DOPPLER_BASE_URL", default_value = DOPPLER_URL, value_name = "URL")]
+    doppler_url: String,
+    /// Lets webhooks reach link-local addresses, where clouds keep the credentials of their machines
+    #[arg(long)]
+    allow_link_local: bool,
+    #[command(flatten)]
+    aws: AwsEndpoints,
+}
+
+impl From<Remotes> for providers::Options {
+    fn from(remotes: Remotes) -> Self {
+        let Remotes {
+            esc_url,
+            doppler_url,
+            allow_link_local,
+            aws,
+        } = remotes;
+        Self {
+            esc_url,
+            doppler_url,
+            aws,
+            allow_link_local,
+            ..Self::default()
+        }
+    }
 }
 
 /// What becomes of a Secret whose pods may not have it any more.
@@ -105,10 +142,10 @@ impl From<Restart> for RestartBy {
 }
 
 /// Adds the operator to a process.
-pub(super) fn add(process: &mut Bound, args: Args, shared: &Shared) -> anyhow::Result<()> {
+pub(super) fn add(process: &mut Bound, args: Args, shared: &Shared) {
     let Args {
-        // The registry, which is shared, has it.
-        esc_url: _,
+        // The registry, which is shared, has them.
+        remotes: _,
         store_requeue_interval,
         concurrent,
         concurrent_per_store,
@@ -136,7 +173,6 @@ pub(super) fn add(process: &mut Bound, args: Args, shared: &Shared) -> anyhow::R
             deletion_limit,
             generic_targets: unsafe_allow_generic_targets,
             adopt_unowned: adopt_unowned_secrets,
-            http: http::Client::new(&http::Options::default())?,
             generator_grace: generator_gc_grace_period.unsigned_abs(),
             namespace: None,
         },
@@ -156,7 +192,6 @@ pub(super) fn add(process: &mut Bound, args: Args, shared: &Shared) -> anyhow::R
         "operator",
         operate(context, injection, candidate, ready, drain),
     );
-    Ok(())
 }
 
 /// The candidate for leadership, if one of several processes is to lead.

@@ -12,8 +12,8 @@ use jiff::{SignedDuration, Timestamp};
 use rustls::server::ResolvesServerCert;
 use tokio::sync::watch;
 
-use super::Shared;
 use super::readiness::{self, Conditions};
+use super::{Shared, memory};
 use crate::admission::registration::{self, Endpoint};
 use crate::admission::{self, Tls, Watched, Webhook};
 use crate::certs::{self, Files, Ownership, Registration, Rotator};
@@ -65,6 +65,8 @@ pub(super) struct Args {
     /// CAs of the API server's client certificate, in PEM; without it every client may ask
     #[arg(long, value_name = "FILE")]
     client_ca_file: Option<PathBuf>,
+    #[command(flatten)]
+    memory: memory::Args,
 }
 
 /// Who makes the webhook configurations.
@@ -97,6 +99,7 @@ struct Certificates {
 /// Adds the webhook to a process: listens, gets a certificate and registers.
 pub(super) async fn add(process: &mut Bound, args: Args, shared: &Shared) -> anyhow::Result<()> {
     let tls = tls(&args).await?;
+    let agents = args.memory.clone();
     let is_open = tls.client_ca.is_none();
     let server = admission::Bound::new(admission::Options {
         address: args.webhook_addr.clone(),
@@ -106,19 +109,13 @@ pub(super) async fn add(process: &mut Bound, args: Args, shared: &Shared) -> any
         tls,
     });
     let server = server.await?;
-    let endpoint = args.webhook_url.clone().map_or_else(
-        || Endpoint::Service {
-            name: args.webhook_service.clone(),
-            namespace: shared.own_namespace.clone(),
-            port: SERVICE_PORT,
-        },
-        Endpoint::Url,
-    );
+    let endpoint = endpoint(&args, shared);
     let Certificates {
         served,
         published,
         task,
     } = certificates(args, &endpoint, shared).await?;
+    let memory = memory::serve(agents, &endpoint, is_open, published.clone(), shared);
     let (view, complete, follow_cluster) = Watched::new(&shared.client);
     let conditions = Conditions {
         published,
@@ -136,7 +133,9 @@ pub(super) async fn add(process: &mut Bound, args: Args, shared: &Shared) -> any
         existence: Arc::new(KubeExistence::new(shared.client.clone())),
         own_namespace: shared.own_namespace.clone(),
         metrics: shared.metrics.clone(),
+        memory,
     };
+    let registry = Arc::clone(&shared.registry);
     let drain = process.drain();
     let ready = process.initializing("webhook");
     process.task("webhook", async move {
@@ -152,9 +151,21 @@ pub(super) async fn add(process: &mut Bound, args: Args, shared: &Shared) -> any
             () = task => Err("the certificates' rotation stopped".to_owned()),
             () = follow_cluster => Err("the watches of the webhook stopped".to_owned()),
             () = reached => Ok(()),
+            () = memory::sweep(&registry) => Ok(()),
         }
     });
     Ok(())
+}
+
+fn endpoint(args: &Args, shared: &Shared) -> Endpoint {
+    args.webhook_url.clone().map_or_else(
+        || Endpoint::Service {
+            name: args.webhook_service.clone(),
+            namespace: shared.own_namespace.clone(),
+            port: SERVICE_PORT,
+        },
+        Endpoint::Url,
+    )
 }
 
 async fn tls(args: &Args) -> anyhow::Result<Tls> {

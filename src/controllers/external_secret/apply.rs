@@ -8,17 +8,17 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::Resource as _;
 use kube::api::ObjectMeta;
 
-use super::brake::{Loss, Verdict};
 use super::fetch::{Fetched, Wanted, fetch};
 use super::manifest;
 use super::memory::Verified;
 use super::observe::Snapshot;
-use super::plan::{Content, Dress, Existing, Failure, Keeps, Object, Write, dropped, plan_write};
+use super::plan::{Content, Dress, Existing, Failure, Object, Write, plan_write};
 use super::render::content;
+use super::restrain::{Stop, restrained};
 use super::status::{self, Outcome};
 use crate::api;
 use crate::api::v1::CreationPolicy;
-use crate::api::well_known::{ALLOW_DELETION_ANNOTATION, PARTIAL_SYNC_ANNOTATION};
+use crate::api::well_known::PARTIAL_SYNC_ANNOTATION;
 use crate::cluster::events::Occurrence;
 use crate::cluster::request::Error;
 use crate::cluster::secret_object::{Stored, Version};
@@ -183,12 +183,6 @@ fn is_unchanged(context: &Context, snapshot: &Snapshot, content: &Content) -> bo
         })
 }
 
-/// Why nothing, or not all of it, was written.
-enum Stop {
-    Failed(Failure),
-    Later(Duration),
-}
-
 struct Written {
     reason: &'static str,
     message: &'static str,
@@ -269,61 +263,6 @@ async fn create(
     remember(context, snapshot, version, data_hash, content.dress.clone());
     let told = Occurrence::normal("Created", "secret created");
     Ok(Some(Ok(changed(told))))
-}
-
-/// The write as far as the brake on mass deletion lets it pass, and what to tell if that is not all
-/// of it. Only what the store took away is looked at: what the user took out of the object goes.
-fn restrained(
-    context: &Context,
-    snapshot: &Snapshot,
-    object: &Object<'_>,
-    content: Content,
-    existing: Option<&Existing<'_>>,
-    write: Write,
-) -> Result<(Write, Option<Failure>), Stop> {
-    let loses_keys = || {
-        snapshot.is_as_synced(context)
-            && existing.is_some_and(|existing| dropped(existing, &write) > 0)
-    };
-    let loss = match &write {
-        Write::Delete(_) => Loss::Secret,
-        _ if loses_keys() => Loss::Part,
-        _ => {
-            context.brake.withdraw(&snapshot.key);
-            return Ok((write, None));
-        }
-    };
-    let allowed = object.annotations.get(ALLOW_DELETION_ANNOTATION);
-    if allowed.is_some_and(|value| value == "true") {
-        return Ok((write, None));
-    }
-    match context.brake.ask(&snapshot.key, loss, context.now()) {
-        Verdict::Granted => return Ok((write, None)),
-        Verdict::Pause(wait) => return Err(Stop::Later(wait)),
-        Verdict::Held => {}
-    }
-    let failure = held();
-    if loss == Loss::Secret {
-        return Err(Stop::Failed(failure));
-    }
-    let kept = Content {
-        keeps: Keeps::All,
-        ..content
-    };
-    let kept = plan_write(object, kept, existing, context.consent).map_err(Stop::Failed)?;
-    Ok((kept, Some(failure)))
-}
-
-/// Why a deletion is held back.
-pub(super) fn held() -> Failure {
-    let cause = format!(
-        "more objects than --deletion-limit would lose values at about the same time; if that is meant, annotate \
-         the ExternalSecret with {ALLOW_DELETION_ANNOTATION}=true or run latchkey with a higher limit"
-    );
-    Failure {
-        reason: status::DELETION_HELD,
-        ..Failure::passing(status::HELD, cause)
-    }
 }
 
 async fn perform(

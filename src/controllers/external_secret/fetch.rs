@@ -312,6 +312,7 @@ fn merge(
             .filter_map(|(_, error)| error.retry_after)
             .max(),
         until_change: errors.iter().all(|(_, error)| error.until_change),
+        is_missing: errors.iter().all(|(_, error)| error.missing),
     };
     // Nothing at all is an outage, and what a template would make of a part is not known.
     let writes_part = partial && !fetched.data.is_empty() && object.target.template.is_none();

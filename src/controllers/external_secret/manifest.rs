@@ -190,7 +190,7 @@ async fn without_values(
         {
             Verdict::Granted => {}
             Verdict::Pause(wait) => return Ok(Err(Ended::Raced(wait))),
-            Verdict::Held => return Ok(Err(Ended::Failed(super::apply::held()))),
+            Verdict::Held => return Ok(Err(Ended::Failed(super::restrain::held()))),
         }
     }
     kind.delete(&object.spec.target.name, &standing).await?;

@@ -26,6 +26,8 @@ pub(in crate::controllers) struct Failure {
     pub retry_after: Option<std::time::Duration>,
     /// Whether only a change of an object can help, so that a try is rarely worth it.
     pub until_change: bool,
+    /// Whether the stores were asked, and nothing is wrong but that they have no such values.
+    pub is_missing: bool,
 }
 
 impl Failure {
@@ -37,6 +39,7 @@ impl Failure {
             cause: cause.into(),
             retry_after: None,
             until_change: false,
+            is_missing: false,
         }
     }
 

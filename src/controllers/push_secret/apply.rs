@@ -142,11 +142,7 @@ async fn write_all(
     is_used: &mut bool,
 ) -> Result<(), String> {
     let namespace = object.namespace().unwrap_or_default();
-    if let Some(template) = template(&object.spec, &mut Vec::new()) {
-        for source in &mut sources {
-            change(worker, &namespace, &template, source).await?;
-        }
-    }
+    changed(worker, object, &mut sources).await?;
     let now = worker.context.now();
     for store in stores {
         let client = client(worker, &namespace, &store.id).await?;
@@ -171,6 +167,21 @@ async fn write_all(
                         .insert(place, write.entry);
                 }
             }
+        }
+    }
+    Ok(())
+}
+
+/// Lays the template over the sources, if there is one.
+async fn changed(
+    worker: &Worker,
+    object: &PushSecret,
+    sources: &mut [Source],
+) -> Result<(), String> {
+    let namespace = object.namespace().unwrap_or_default();
+    if let Some(template) = template(&object.spec, &mut Vec::new()) {
+        for source in sources {
+            change(worker, &namespace, &template, source).await?;
         }
     }
     Ok(())

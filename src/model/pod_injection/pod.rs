@@ -25,7 +25,7 @@ pub struct Pod<'a> {
     #[serde(borrow, default)]
     pub metadata: Metadata<'a>,
     #[serde(borrow, default)]
-    spec: Spec<'a>,
+    pub(super) spec: Spec<'a>,
 }
 
 /// Metadata of a pod.
@@ -69,30 +69,59 @@ fn value_of<'m>(map: Option<&'m BTreeMap<Text<'_>, Text<'_>>>, key: &str) -> Opt
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Spec<'a> {
+pub(super) struct Spec<'a> {
     #[serde(borrow, default)]
     service_account_name: Option<Text<'a>>,
     #[serde(borrow, default)]
-    init_containers: Option<Vec<Container<'a>>>,
+    pub(super) init_containers: Option<Vec<Container<'a>>>,
     #[serde(borrow, default)]
     containers: Option<Vec<Container<'a>>>,
     #[serde(borrow, default)]
     ephemeral_containers: Option<Vec<Container<'a>>>,
     #[serde(borrow, default)]
-    volumes: Option<Vec<Volume<'a>>>,
+    pub(super) volumes: Option<Vec<Volume<'a>>>,
     #[serde(borrow, default)]
     image_pull_secrets: Option<Vec<Reference<'a>>>,
+    #[serde(default)]
+    pub(super) security_context: Option<SecurityContext>,
+}
+
+/// Of a pod or of a container.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct SecurityContext {
+    #[serde(default)]
+    pub(super) run_as_user: Option<i64>,
+    #[serde(default)]
+    pub(super) fs_group: Option<i64>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Container<'a> {
+pub(super) struct Container<'a> {
     #[serde(borrow, default)]
-    name: Text<'a>,
+    pub(super) name: Text<'a>,
+    #[serde(borrow, default)]
+    pub(super) args: Option<Vec<Text<'a>>>,
     #[serde(borrow, default)]
     env: Option<Vec<Variable<'a>>>,
     #[serde(borrow, default)]
     env_from: Option<Vec<VariablesFrom<'a>>>,
+    #[serde(borrow, default)]
+    pub(super) volume_mounts: Option<Vec<Mount<'a>>>,
+    #[serde(default)]
+    pub(super) security_context: Option<SecurityContext>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Mount<'a> {
+    #[serde(borrow, default)]
+    pub(super) name: Text<'a>,
+    #[serde(borrow, default, rename = "mountPath")]
+    pub(super) path: Text<'a>,
+    #[serde(default)]
+    pub(super) read_only: Option<bool>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -131,36 +160,65 @@ struct Reference<'a> {
 }
 
 #[derive(Clone, Debug, Deserialize)]
-struct Volume<'a> {
+pub(super) struct Volume<'a> {
     #[serde(borrow, default)]
-    name: Text<'a>,
+    pub(super) name: Text<'a>,
     #[serde(borrow, default)]
-    secret: Option<SecretVolume<'a>>,
+    pub(super) secret: Option<SecretVolume<'a>>,
     #[serde(borrow, default)]
-    projected: Option<Projected<'a>>,
+    pub(super) projected: Option<Projected<'a>>,
     #[serde(borrow, default)]
     csi: Option<Csi<'a>>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct SecretVolume<'a> {
+pub(super) struct SecretVolume<'a> {
     #[serde(borrow, default)]
-    secret_name: Option<Text<'a>>,
+    pub(super) secret_name: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    pub(super) items: Option<Items<'a>>,
     #[serde(default)]
-    optional: Option<bool>,
+    pub(super) default_mode: Option<u32>,
+    #[serde(default)]
+    pub(super) optional: Option<bool>,
+}
+
+pub(super) type Items<'a> = Vec<KeyToPath<'a>>;
+
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct KeyToPath<'a> {
+    #[serde(borrow, default)]
+    pub(super) key: Text<'a>,
+    #[serde(borrow, default)]
+    pub(super) path: Text<'a>,
+    #[serde(default)]
+    pub(super) mode: Option<u32>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
-struct Projected<'a> {
+#[serde(rename_all = "camelCase")]
+pub(super) struct Projected<'a> {
     #[serde(borrow, default)]
-    sources: Option<Vec<Projection<'a>>>,
+    pub(super) sources: Option<Vec<Projection<'a>>>,
+    #[serde(default)]
+    pub(super) default_mode: Option<u32>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
-struct Projection<'a> {
+pub(super) struct Projection<'a> {
     #[serde(borrow, default)]
-    secret: Option<Reference<'a>>,
+    pub(super) secret: Option<ProjectedSecret<'a>>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct ProjectedSecret<'a> {
+    #[serde(borrow, default)]
+    pub(super) name: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    pub(super) items: Option<Items<'a>>,
+    #[serde(default)]
+    pub(super) optional: Option<bool>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -209,7 +267,7 @@ impl Pod<'_> {
         })
     }
 
-    fn containers(&self) -> impl Iterator<Item = (ContainerPlace<'_>, &Container<'_>)> {
+    pub(super) fn containers(&self) -> impl Iterator<Item = (ContainerPlace<'_>, &Container<'_>)> {
         let spec = &self.spec;
         let lists = [
             ("initContainers", &spec.init_containers),
@@ -283,7 +341,12 @@ impl Volume<'_> {
             .flat_map(|p| p.sources.iter().flatten());
         for (i, source) in sources.enumerate() {
             if let Some(reference) = &source.secret {
-                reference.at(place(VolumePart::Projected(i)), uses);
+                add(
+                    place(VolumePart::Projected(i)),
+                    reference.name.as_ref(),
+                    reference.optional,
+                    uses,
+                );
             }
         }
         if let Some(reference) = self

@@ -12,6 +12,10 @@ use crate::model::duration;
 
 /// What a pod says of all its aliases.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is one annotation with two words"
+)]
 pub struct Settings {
     /// Whether references in the values of variables are resolved.
     pub inline: bool,
@@ -21,6 +25,8 @@ pub struct Settings {
     pub restart_on_change: bool,
     /// Whether the pod is refused, rather than waiting, where its store is known to be down.
     pub deny_on_error: bool,
+    /// Whether values are kept in the pod's memory and in no Secret.
+    pub in_memory: bool,
 }
 
 impl Settings {
@@ -33,14 +39,8 @@ impl Settings {
                 self.restart_on_change = chosen(key, value, ["none", "restart"])?;
             }
             POD_ON_ERROR_ANNOTATION => self.deny_on_error = chosen(key, value, ["wait", "deny"])?,
-            POD_MODE_ANNOTATION if chosen(key, value, ["secret", "memory"])? => {
-                return Err(Complaint::error(
-                    key,
-                    "\"memory\" is not served: values are kept in Secrets; write \"secret\" or \
-                     remove the annotation, and encrypt Secrets at rest",
-                ));
-            }
-            POD_MODE_ANNOTATION | POD_STATUS_ANNOTATION | POD_INLINE_RECORD_ANNOTATION => {}
+            POD_MODE_ANNOTATION => self.in_memory = chosen(key, value, ["secret", "memory"])?,
+            POD_STATUS_ANNOTATION | POD_INLINE_RECORD_ANNOTATION => {}
             _ if key.starts_with(POD_PREFIX) => {
                 return Ok(Some(Complaint::unserved(
                     key,

@@ -95,7 +95,7 @@ fn case_29_31_32_a_bad_value_is_refused_with_its_key(#[case] text: &str, #[case]
 #[case("latchkey.dev/inline", "yes")]
 #[case("latchkey.dev/on-change", "reload")]
 #[case("latchkey.dev/on-error", "")]
-#[case("latchkey.dev/mode", "memory")]
+#[case("latchkey.dev/mode", "Memory")]
 fn case_29_a_bad_setting_is_refused_with_its_key(#[case] key: &str, #[case] text: &str) {
     assert!(complaint(key, text).starts_with(key));
 }

@@ -5,17 +5,13 @@
 //! included, and what is pushed is stored encrypted.
 
 use super::failure::Failure;
-use super::{NAME, PulumiClient, invalid, lookup};
-use crate::esc::client::{ErrorKind as Call, PropertyPath};
-use crate::esc::eval::{self, Diagnostic, remove_property, set_property};
+use super::{PulumiClient, invalid, lookup};
+use crate::esc::client::{Edit, PropertyPath};
 use crate::model::push::{Push, Pushed, Target};
 use crate::model::remote::RemoteRef;
-use crate::providers::{Error, ErrorKind};
+use crate::providers::Error;
 use crate::secret::SecretBytes;
 use crate::secret::json::Json;
-
-/// How often a definition is read and written again when others write it at the same time.
-const TRIES: usize = 5;
 
 impl PulumiClient {
     /// Writes what is pushed, unless an open shows that it stands there.
@@ -31,16 +27,13 @@ impl PulumiClient {
         {
             return Ok(());
         }
-        let at = edit_path(&path)?;
-        let yaml = expression.expose_str().expect("JSON is UTF-8");
-        self.change(|text| set_property(text, &at, yaml)).await
+        self.change(&path, Edit::Set(&expression)).await
     }
 
     /// Removes what was pushed. Where it stands is known from the object's status alone: values of an
     /// environment carry no mark of who wrote them.
     pub(super) async fn remove(&self, target: &Target) -> Result<(), Error> {
-        let at = edit_path(&path_of(target)?)?;
-        self.change(|text| remove_property(text, &at)).await
+        self.change(&path_of(target)?, Edit::Remove).await
     }
 
     /// Whether the environment has a value there, null apart.
@@ -51,33 +44,11 @@ impl PulumiClient {
         Ok(value.is_some_and(|value| value.has_unknown() || value.to_json() != Json::Null))
     }
 
-    async fn change(
-        &self,
-        edit: impl Fn(&str) -> Result<String, Vec<Diagnostic>> + Send + Sync,
-    ) -> Result<(), Error> {
+    async fn change(&self, path: &PropertyPath, edit: Edit<'_>) -> Result<(), Error> {
         let name = &self.environment;
         let client = self.access.connect().await?;
-        let mut tries = 0;
-        loop {
-            let definition = client.definition(name, None, false).await;
-            let definition = definition.map_err(|error| Failure::of_call(name, &error))?;
-            let text = definition.text.expose_str();
-            let text = text.ok_or_else(|| invalid(format!("definition of {name}: not UTF-8")))?;
-            let changed = edit(text).map_err(|found| refused(name, &found))?;
-            if changed == text {
-                return Ok(());
-            }
-            let changed = SecretBytes::from(changed);
-            tries += 1;
-            match client
-                .update(name, &changed, definition.etag.as_deref())
-                .await
-            {
-                Ok(_) => break,
-                Err(error) if error.kind == Call::Conflict && tries < TRIES => {}
-                Err(error) => return Err(Failure::of_call(name, &error).into()),
-            }
-        }
+        let edited = client.edit(name, path, edit).await;
+        edited.map_err(|error| Failure::of_call(name, &error))?;
         self.sessions.forget(&self.place("")).await;
         Ok(())
     }
@@ -92,10 +63,6 @@ fn path_of(target: &Target) -> Result<PropertyPath, Error> {
         "" => path,
         property => path.join(property),
     })
-}
-
-fn edit_path(path: &PropertyPath) -> Result<eval::PropertyPath, Error> {
-    eval::PropertyPath::parse(&path.to_string()).map_err(invalid)
 }
 
 /// The YAML that stores what is pushed, each text of it encrypted.
@@ -134,10 +101,4 @@ fn is_same(present: &Json, pushed: &Pushed<'_>) -> bool {
         }
         (Pushed::Whole(_), _) => false,
     }
-}
-
-fn refused(name: &impl std::fmt::Display, found: &[Diagnostic]) -> Error {
-    let texts: Vec<&str> = found.iter().map(|one| one.summary.as_str()).collect();
-    let message = format!("environment {name} cannot be edited: {}", texts.join("; "));
-    Error::new(ErrorKind::Invalid, NAME, message)
 }

@@ -38,38 +38,44 @@ pub(crate) fn attempt(chance: &mut Chance) -> Tried {
         _ => return found("means another thing the second time".to_owned()),
     };
     for (alias, source) in &injection.aliases {
-        let Source::Spec(spec) = source else {
-            continue;
-        };
-        let text = canonical(spec);
-        let again: ExternalSecretSpec = match serde_json::from_str(&text) {
-            Ok(again) => again,
-            Err(error) => return found(format!("{alias}: canonical form is unreadable: {error}")),
-        };
-        if canonical(&again) != text {
-            return found(format!("{alias}: canonical form has another: {text}"));
-        }
-        // As an annotation it means the same, too, unless it has what YAML does not hold.
-        let is_outside =
-            |c: char| c.is_control() || matches!(c, '\u{feff}' | '\u{fffe}' | '\u{ffff}');
-        if text.contains(is_outside) {
-            continue;
-        }
-        let key = format!("latchkey.dev/secret.{alias}");
-        let broken = text.replacen('{', "{\n", 1);
-        let annotation = [(key.as_str(), broken.as_str())];
-        match parse("team", annotation.into_iter()) {
-            Ok(same) if same.aliases.get(alias) == Some(source) => {}
-            Ok(other) => {
-                return found(format!(
-                    "{alias}: {text} means {:?}",
-                    other.aliases.get(alias)
-                ));
-            }
-            Err(complaints) => return found(format!("{alias}: {text} is refused: {complaints:?}")),
+        if let Source::Spec(spec) = source
+            && let Err(trouble) = is_held(alias, source, spec)
+        {
+            return found(trouble);
         }
     }
     Ok(true)
+}
+
+/// Whether the canonical form of a spec means what the spec means.
+fn is_held(alias: &str, source: &Source, spec: &ExternalSecretSpec) -> Result<(), String> {
+    let text = canonical(spec);
+    let again: ExternalSecretSpec = match serde_json::from_str(&text) {
+        Ok(again) => again,
+        Err(error) => return Err(format!("{alias}: canonical form is unreadable: {error}")),
+    };
+    if canonical(&again) != text {
+        return Err(format!("{alias}: canonical form has another: {text}"));
+    }
+    // As an annotation it means the same, too, unless it has what YAML does not hold.
+    let is_outside = |c: char| c.is_control() || matches!(c, '\u{feff}' | '\u{fffe}' | '\u{ffff}');
+    if text.contains(is_outside) {
+        return Ok(());
+    }
+    let key = format!("latchkey.dev/secret.{alias}");
+    let broken = text.replacen('{', "{\n", 1);
+    let annotation = [(key.as_str(), broken.as_str())];
+    match parse("team", annotation.into_iter()) {
+        Ok(same) if same.aliases.get(alias) == Some(source) => {}
+        Ok(other) => {
+            return Err(format!(
+                "{alias}: {text} means {:?}",
+                other.aliases.get(alias)
+            ));
+        }
+        Err(complaints) => return Err(format!("{alias}: {text} is refused: {complaints:?}")),
+    }
+    Ok(())
 }
 
 fn annotation(chance: &mut Chance) -> (String, String) {

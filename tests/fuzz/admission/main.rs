@@ -17,6 +17,12 @@
 #[path = "../../it/admission_world.rs"]
 #[allow(dead_code, reason = "the tests use more of it")]
 mod admission_world;
+#[path = "../../it/agent_world.rs"]
+#[allow(
+    dead_code,
+    reason = "another crate includes this module too and each uses a part of it"
+)]
+mod agent_world;
 mod annotations;
 mod chance;
 mod corpus;
@@ -71,22 +77,26 @@ fn main() -> Result<()> {
         .build()?;
     let reviews = reviews::Target::new();
     let end = Instant::now() + Duration::from_secs_f64(args.minutes * 60.0);
-    let (mut seed, mut understood) = (args.seed, 0_u64);
-    while Instant::now() < end {
-        let mut chance = Chance::new(seed);
-        let started = Instant::now();
+    let attempt = |seed: u64| {
+        let (mut chance, started) = (Chance::new(seed), Instant::now());
         let tried = catch_unwind(AssertUnwindSafe(|| match args.target {
             Target::Annotations => annotations::attempt(&mut chance),
             Target::References => references::attempt(&mut chance),
             Target::Reviews => runtime.block_on(reviews.attempt(&mut chance)),
         }));
+        (tried, started.elapsed())
+    };
+    let (mut seed, mut understood) = (args.seed, 0_u64);
+    while Instant::now() < end {
+        let (tried, took) = attempt(seed);
         match tried {
             Ok(Ok(got_far)) => understood += u64::from(got_far),
             Ok(Err(finding)) => bail!("seed {seed}: {}\n{}", finding.trouble, finding.input),
             Err(_) => bail!("seed {seed}: panic"),
         }
-        if started.elapsed() > SLOW {
-            bail!("seed {seed}: took {:?}", started.elapsed());
+        // Once may be the machine's fault.
+        if took > SLOW && attempt(seed).1 > SLOW {
+            bail!("seed {seed}: took {took:?}, and as long again");
         }
         seed += 1;
     }

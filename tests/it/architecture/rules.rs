@@ -4,7 +4,7 @@ use super::source::SourceFile;
 
 /// What each module may import of ours; `a::b` permits that part of `a` alone. Everything may import
 /// itself.
-const LAYERS: [(&str, &[&str]); 14] = [
+const LAYERS: [(&str, &[&str]); 15] = [
     ("secret", &[]),
     ("api", &[]),
     ("template", &[]),
@@ -24,6 +24,7 @@ const LAYERS: [(&str, &[&str]); 14] = [
             "cluster::remote",
             "esc::client",
             "telemetry",
+            "template",
         ],
     ),
     ("certs", &["cluster", "api", "secret", "telemetry"]),
@@ -54,6 +55,8 @@ const LAYERS: [(&str, &[&str]); 14] = [
             "telemetry",
         ],
     ),
+    // Runs in pods of others: it knows no cluster, no store and no Kubernetes.
+    ("agent", &["model", "http", "secret"]),
     (
         "generators",
         &[
@@ -193,7 +196,25 @@ fn layers(file: &SourceFile, report: &mut dyn FnMut(String)) {
 }
 
 fn provider_to_provider(file: &SourceFile, path: &[String], report: &mut dyn FnMut(String)) {
-    const PROVIDERS: [&str; 5] = ["fake", "kubernetes", "open_bao", "pulumi", "vault"];
+    const PROVIDERS: [&str; 17] = [
+        "akeyless",
+        "aws",
+        "azurekv",
+        "barbican",
+        "conjur",
+        "doppler",
+        "fake",
+        "gcpsm",
+        "github",
+        "gitlab",
+        "infisical",
+        "kubernetes",
+        "onepassword",
+        "open_bao",
+        "pulumi",
+        "vault",
+        "webhook",
+    ];
     let module = file.module();
     let (Some(own), Some(other)) = (module.get(1), path.get(1)) else {
         return;

@@ -106,6 +106,8 @@ pub(super) fn containerd_config(folder: &Path) -> anyhow::Result<PathBuf> {
             "ipam": {
                 "type": "host-local",
                 "ranges": [[{"subnet": "10.222.0.0/24"}]],
+                // Agents in pods ask latchkey at the node's address.
+                "routes": [{"dst": "0.0.0.0/0"}],
                 "dataDir": folder.join("addresses"),
             },
         }],

@@ -1,0 +1,29 @@
+#!/bin/bash
+# Installs moto, a double of AWS that checks signatures and policies, and prints, as its only line on stdout,
+# the folder that holds its Python. The packages come in the versions of requirements.txt into a folder that
+# is kept outside of the checkout and named after that file, so a second call is free.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+say() { printf 'aws: %s\n' "$*" >&2; }
+
+# The packages need this; an older Python would end in an error of pip's that nobody understands.
+python3 -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || {
+  say "python3 is missing or older than 3.10"
+  exit 1
+}
+
+cache=${LATCHKEY_CACHE:-${HOME:?must be set, or set LATCHKEY_CACHE}/.cache/latchkey}
+version=$(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+packages=$cache/moto-$version-$(sha256sum requirements.txt | cut -c1-16)
+if [[ ! -x $packages/bin/python ]]; then
+  say "installing the packages of requirements.txt"
+  mkdir -p "$cache"
+  staging=$(mktemp -d "$cache/.moto-XXXXXX")
+  trap 'rm -rf "$staging"' EXIT
+  python3 -m venv "$staging"
+  "$staging/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps -r requirements.txt >&2
+  # Whole or not at all. Only bin/python is used, which works from any folder.
+  mv -T "$staging" "$packages" 2>/dev/null || [[ -x $packages/bin/python ]]
+fi
+printf '%s\n' "$packages"
