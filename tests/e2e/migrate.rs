@@ -251,6 +251,17 @@ impl Cluster {
         }
         kubectl.apply(&manifest).await?;
         kubectl.apply(SHARED).await?;
+        for (kind, name, namespace) in [
+            ("secretstore", "own", "team-a"),
+            ("secretstore", "own", "team-b"),
+            ("secretstore", "probe", "team-a"),
+            ("clustersecretstore", "shared", "default"),
+        ] {
+            let valid = eso::valid_store(SYNCED_AT).to_string();
+            let patch = ["patch", kind, name, "-n", namespace, "--subresource=status"];
+            let patch = patch.iter().copied().chain(["--type=merge", "-p", &valid]);
+            kubectl.run(patch).await?;
+        }
         let before: String = cases
             .iter()
             .filter_map(|case| case.before.clone())
@@ -595,19 +606,12 @@ async fn one_namespace_changes_hands_beside_eso_and_the_others_stay() -> anyhow:
     cluster.probe_holds("second").await?;
     cluster.set_probe("first").await?;
     cluster.probe_holds("first").await?;
+    let path = "jsonpath={.status.conditions[0].lastTransitionTime} {.status.capabilities}";
     let status = kubectl
-        .run([
-            "get",
-            "secretstore",
-            "own",
-            "-n",
-            "team-b",
-            "-o",
-            "jsonpath={.status}",
-        ])
+        .run(["get", "secretstore", "own", "-n", "team-b", "-o", path])
         .await?;
     ensure!(
-        status.is_empty(),
+        status == format!("{SYNCED_AT} ReadWrite"),
         "latchkey looked at a store of ESO's: {status}"
     );
     latchkey.daemon().stop()?;

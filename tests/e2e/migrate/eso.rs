@@ -180,6 +180,15 @@ pub(super) async fn reconcile(
     Ok(written)
 }
 
+/// What ESO says of a store that works; the fake provider can be written to, by its word.
+pub(super) fn valid_store(since: &str) -> Value {
+    json!({"status": {
+        "capabilities": "ReadWrite",
+        "conditions": [{"type": "Ready", "status": "True", "reason": "Valid", "message": "store validated",
+                        "lastTransitionTime": since}],
+    }})
+}
+
 /// The Secret after ESO's mutation of what stands there.
 fn mutated(
     object: &DynamicObject,
