@@ -13,7 +13,7 @@ use crate::api::well_known::{
 use crate::cluster::secret_object::{Desired, Managed, Owner, Version};
 use crate::controllers::external_secret::memory::{Memory, Verified};
 use crate::controllers::external_secret::status;
-use crate::controllers::schedule::{spread, until};
+use crate::controllers::schedule::spread;
 use crate::model::complaint::Complaint;
 use crate::model::external_secret::ExternalSecret;
 use crate::model::hash;
