@@ -16,7 +16,7 @@ use super::{ClientContext, Clock, Error, ErrorKind};
 use crate::model::secret_store::StoreId;
 
 /// Pauses after the first, second, … refusal of the same credentials.
-const PAUSES: [Duration; 4] = [
+pub(super) const PAUSES: [Duration; 4] = [
     Duration::from_secs(5),
     Duration::from_mins(1),
     Duration::from_mins(5),
@@ -24,16 +24,16 @@ const PAUSES: [Duration; 4] = [
 ];
 
 /// Longest wait that callers are told, so that a mended Secret is soon noticed: looking costs no login.
-const ASK_AGAIN: Duration = Duration::from_mins(1);
+pub(super) const ASK_AGAIN: Duration = Duration::from_mins(1);
 
 /// How long an unreachable server is not asked for a login again.
-const OUTAGE: Duration = Duration::from_secs(5);
+pub(super) const OUTAGE: Duration = Duration::from_secs(5);
 
 /// How long a session is used before its credentials are read again, to notice new ones.
-const REREAD: Duration = Duration::from_mins(1);
+pub(super) const REREAD: Duration = Duration::from_mins(1);
 
 /// A session is not used this short before it expires, or a tenth of its life if that is less.
-const MARGIN: Duration = Duration::from_secs(30);
+pub(super) const MARGIN: Duration = Duration::from_secs(30);
 
 /// A session that is refused so soon after its login is not worth another one.
 const YOUNG: Duration = Duration::from_secs(5);
@@ -275,14 +275,18 @@ impl<S> Slot<S> {
 }
 
 /// A remembered failure that is not over, and the time left.
-fn remaining(failure: Option<&(Error, SystemTime)>, now: SystemTime) -> Option<(Error, Duration)> {
+pub(super) fn remaining(
+    failure: Option<&(Error, SystemTime)>,
+    now: SystemTime,
+) -> Option<(Error, Duration)> {
     let (error, until) = failure?;
     let left = until.duration_since(now).ok();
     let left = left.filter(|left| !left.is_zero());
     left.map(|left| (error.clone(), left))
 }
 
-fn waiting(mut error: Error, left: Duration) -> Error {
+/// A failure that is told again, with the time to wait.
+pub(super) fn waiting(mut error: Error, left: Duration) -> Error {
     error.retry_after = Some(left.min(ASK_AGAIN));
     error
 }

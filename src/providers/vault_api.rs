@@ -18,6 +18,7 @@ mod write;
 
 use std::sync::Arc;
 
+use super::logins::Identity;
 use super::window::Window;
 use super::{
     ClientContext, Clock, Error, ErrorKind, Options, SecretsClient, Validation, credential,
@@ -36,7 +37,7 @@ use futures::stream;
 
 use access::{Access, Request, headers, server};
 use path::Paths;
-use session::{Identity, Sessions};
+use session::Sessions;
 
 #[cfg(feature = "provider-vault")]
 pub use call::Call;
@@ -114,17 +115,7 @@ impl Engine {
     ) -> Result<Box<dyn SecretsClient>, Error> {
         self.check(&context.store, &block)?;
         let is_referent = login::is_referent(&context.store, &block);
-        let store = &context.store;
-        let identity = Identity {
-            store: store.id.clone(),
-            uid: store.uid.clone(),
-            generation: store.generation,
-            consumer: if is_referent {
-                context.namespace.clone()
-            } else {
-                String::new()
-            },
-        };
+        let identity = Identity::new(&context, is_referent);
         let paths = paths(&block);
         Ok(Box::new(VaultClient {
             paths: paths

@@ -7,8 +7,8 @@ use reqwest::{Method, Url};
 
 use super::answer::{self, Failure};
 use super::login::{self, Login};
-use super::session::{self, Identity, Session};
-use super::{ClientContext, Engine, Error, ErrorKind};
+use super::session::{self, Session};
+use super::{ClientContext, Engine, Error, ErrorKind, Identity};
 use crate::api::v1::VaultProvider;
 use crate::http;
 use crate::secret::SecretBytes;

@@ -6,8 +6,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use reqwest::Method;
 
 use super::access::{Access, Request};
-use super::session::Identity;
-use super::{ClientContext, Engine, Error, ErrorKind};
+use super::{ClientContext, Engine, Error, ErrorKind, Identity};
 use crate::api::meta::StoreKind;
 use crate::api::v1::{SecretStoreProvider, VaultProvider};
 use crate::cluster::secrets::SecretReader;
@@ -59,20 +58,16 @@ impl Engine {
             provider: SecretStoreProvider::default(),
         };
         self.check(&store, block)?;
+        let context = ClientContext {
+            store: Arc::new(store),
+            namespace: namespace.to_owned(),
+            secrets,
+            not_before: (self.clock)(),
+        };
         let access = Access {
             engine: Arc::clone(self),
-            identity: Identity {
-                store: store.id.clone(),
-                uid: store.uid.clone(),
-                generation: store.generation,
-                consumer: String::new(),
-            },
-            context: ClientContext {
-                store: Arc::new(store),
-                namespace: namespace.to_owned(),
-                secrets,
-                not_before: (self.clock)(),
-            },
+            identity: Identity::new(&context, false),
+            context,
             block: block.clone(),
         };
         let request = Request {

@@ -17,43 +17,15 @@ use super::answer::{Failure, member, number, take, text};
 use super::login::{self, Login};
 use super::{Access, Request};
 use crate::http;
-use crate::model::secret_store::StoreId;
+use crate::providers::logins::{
+    ASK_AGAIN, Identity, MARGIN, OUTAGE, PAUSES, REREAD, remaining, waiting,
+};
 use crate::providers::{Clock, Error, ErrorKind};
 use crate::secret::SecretBytes;
 use crate::secret::json::Json;
 
-/// Pauses after the first, second, … refusal of the same credentials.
-const PAUSES: [Duration; 4] = [
-    Duration::from_secs(5),
-    Duration::from_mins(1),
-    Duration::from_mins(5),
-    Duration::from_mins(15),
-];
-
-/// Longest wait that callers are told, so that a mended Secret is soon noticed: looking costs no login.
-const ASK_AGAIN: Duration = Duration::from_mins(1);
-
-/// How long an unreachable server is not asked for a login again.
-const OUTAGE: Duration = Duration::from_secs(5);
-
-/// How long a token that the store holds is used before its Secret is read again.
-const REREAD: Duration = Duration::from_mins(1);
-
-/// A token is not used this short before it expires, or a tenth of its life if that is less.
-const MARGIN: Duration = Duration::from_secs(30);
-
 /// A token that was found to live is not looked up again for so long.
 const ALIVE: Duration = Duration::from_secs(5);
-
-/// Whose session it is. Stores never share one: their credentials may differ.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Identity {
-    pub(super) store: StoreId,
-    pub(super) uid: String,
-    pub(super) generation: i64,
-    /// Namespace of the consumer where the credentials are its own, else empty.
-    pub(super) consumer: String,
-}
 
 /// What calls are made with.
 pub(super) struct Session {
@@ -368,21 +340,6 @@ fn has_given_token(access: &Access) -> bool {
     auth.is_none_or(|auth| auth.token_secret_ref.is_some())
 }
 
-/// A remembered failure that is not over, and the time left.
-fn remaining(failure: Option<&(Error, SystemTime)>, now: SystemTime) -> Option<(Error, Duration)> {
-    let (error, until) = failure?;
-    let left = until
-        .duration_since(now)
-        .ok()
-        .filter(|left| !left.is_zero());
-    left.map(|left| (error.clone(), left))
-}
-
-fn waiting(mut error: Error, left: Duration) -> Error {
-    error.retry_after = Some(left.min(ASK_AGAIN));
-    error
-}
-
 /// Tells trust settings apart without keeping them.
 pub(super) fn trust_fingerprint(options: &http::Options) -> Vec<u8> {
     let ca = options.ca_bundle.as_deref().unwrap_or_default();
@@ -420,7 +377,7 @@ impl Access {
             }
             failure
         })?;
-        tracing::debug!(store = self.identity.store.name, "Logged in");
+        tracing::debug!(store = self.context.store.id.name, "Logged in");
         let granted = answer.and_then(|answer| Granted::of_answer(http, answer));
         let granted = granted.filter(|granted| granted.token.is_some());
         granted.ok_or_else(|| {
