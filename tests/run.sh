@@ -48,6 +48,7 @@ done
 run "format" cargo fmt --check
 run "lints" cargo clippy --locked --all-targets -- -D warnings
 run "unit and integration tests" cargo test --locked
+run "each provider alone" tests/features.sh
 if command -v python3 >/dev/null; then
   run "foreign clients" tests/python/run.sh
   run "moto" tests/aws/build.sh
