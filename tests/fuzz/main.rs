@@ -162,7 +162,11 @@ fn is_accepted(go: &Rendered, ours: &Rendered) -> bool {
 /// Whether ours gave up a template for the work it makes, or for a value that holds itself. Go is not
 /// asked for such: it would fill the machine's memory, or its stack.
 fn is_bounded(ours: &Rendered) -> bool {
-    let bounds = ["more work than is allowed", "more deeply than is allowed"];
+    let bounds = [
+        "more work than is allowed",
+        "more deeply than is allowed",
+        "cannot contain itself",
+    ];
     let holds_one = |error: &String| bounds.iter().any(|bound| error.contains(bound));
     ours.as_ref().is_err_and(holds_one)
 }
@@ -185,7 +189,13 @@ fn main() -> Result<()> {
             cases.push(case);
             rendered.push(ours);
         }
-        let answers = go.render(&cases)?;
+        let answers = match go.render(&cases) {
+            Ok(answers) => answers,
+            Err(_) => {
+                go = Go::start()?;
+                fatal(&mut go, &seeds, &cases)?
+            }
+        };
         for (number, (answer, ours)) in answers.iter().zip(&rendered).enumerate() {
             refused += u64::from(answer.is_err());
             if !agree(answer, ours) {
@@ -204,6 +214,27 @@ fn main() -> Result<()> {
         bail!("the engines differ");
     }
     Ok(())
+}
+
+/// The answers to cases one of which ends Go, asked for one by one; what has no answer is shown.
+fn fatal(go: &mut Go, seeds: &[u64], cases: &[Case]) -> Result<Vec<Rendered>> {
+    let mut answers = Vec::new();
+    for (seed, case) in seeds.iter().zip(cases) {
+        let answer = match go.render(std::slice::from_ref(case)) {
+            Ok(mut answer) => answer.remove(0),
+            Err(_) => {
+                println!(
+                    "seed {seed} ended Go\n{}\n  ours: {}",
+                    case.template,
+                    shown(&ours(case))
+                );
+                *go = Go::start()?;
+                Err("ended Go".to_owned())
+            }
+        };
+        answers.push(answer);
+    }
+    Ok(answers)
 }
 
 fn report(go: &mut Go, seed: u64, case: &Case) -> Result<()> {
