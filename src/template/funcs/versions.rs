@@ -203,6 +203,15 @@ impl Object for Version {
         text.into_bytes()
     }
 
+    fn deep_copy(&self) -> Option<Value> {
+        Some(Value::object(Self {
+            numbers: [0; 3],
+            pre: String::new(),
+            metadata: String::new(),
+            original: String::new(),
+        }))
+    }
+
     fn method(&self, name: &str) -> Option<&'static Function> {
         METHODS.iter().find(|method| method.name == name)
     }
