@@ -7,6 +7,7 @@ pub mod complaint;
 pub mod controller_class;
 pub mod duration;
 pub mod external_secret;
+pub mod failover;
 pub mod field_path;
 pub mod hash;
 pub mod keys;

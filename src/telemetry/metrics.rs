@@ -64,6 +64,7 @@ struct Series {
     reconciles: IntCounterVec,
     reconcile_seconds: HistogramVec,
     panics: IntCounterVec,
+    fallbacks: IntCounterVec,
     webhook_requests: IntCounterVec,
     webhook_shed: IntCounterVec,
     esc_requests: IntCounterVec,
@@ -205,6 +206,12 @@ impl Metrics {
                 "externalsecret_provider_api_calls_count",
                 "Calls of providers",
                 &["provider", "call", "status"],
+            ),
+            fallbacks: new.counter(
+                "latchkey_fallback_refreshes_total",
+                "Refreshes for which a store was down, by the provider of that store and by what those in \
+                 its place did",
+                &["provider", "outcome"],
             ),
             reconciles: new.counter(
                 "controller_runtime_reconcile_total",
@@ -362,6 +369,12 @@ impl Metrics {
             .provider_calls
             .with_label_values(&[provider, call, status])
             .inc();
+    }
+
+    /// A store of `provider` was down, and those in its place `served`, `refused` or were `exhausted`.
+    pub fn fell_back(&self, provider: &str, outcome: &str) {
+        let fallbacks = &self.0.fallbacks;
+        fallbacks.with_label_values(&[provider, outcome]).inc();
     }
 
     /// A reconcile or a request panicked.

@@ -39,6 +39,8 @@ mod crd_fields;
 #[cfg(test)]
 mod esc_server;
 #[cfg(test)]
+mod failover;
+#[cfg(test)]
 #[path = "../fakes.rs"]
 mod fakes;
 mod generated;
