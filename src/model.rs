@@ -15,6 +15,7 @@ pub mod pod_injection;
 pub mod push;
 pub mod push_secret;
 pub mod remote;
+pub mod request_rate;
 pub mod rewrite;
 pub mod secret_store;
 pub mod store_use;

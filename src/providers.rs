@@ -64,6 +64,7 @@ mod kubernetes;
     reason = "how much of it is used depends on the providers that are built in"
 )]
 mod logins;
+mod metered;
 #[cfg(feature = "provider-onepassword")]
 mod onepassword;
 #[cfg(feature = "provider-openbao")]

@@ -18,7 +18,9 @@ use serde_json::Value;
 
 use super::Webhook;
 use super::review::{Answer, Operation, Request};
-use crate::api::well_known::{FALLBACK_STORES_ANNOTATION, KEY_SCOPE_ANNOTATION};
+use crate::api::well_known::{
+    FALLBACK_STORES_ANNOTATION, KEY_SCOPE_ANNOTATION, MAX_REQUESTS_ANNOTATION,
+};
 use crate::cluster::existence::{Kind, Named};
 use crate::model::complaint::{Complaint, Weight, join};
 use crate::model::secret_store::{StoreId, admits_namespace};
@@ -26,7 +28,11 @@ use crate::model::secret_store::{StoreId, admits_namespace};
 /// Objects that an object names and whose existence is asked for, at most.
 const ASKED: usize = 10;
 /// Annotations of stores that are checked as their specs are.
-const STORE_ANNOTATIONS: [&str; 2] = [KEY_SCOPE_ANNOTATION, FALLBACK_STORES_ANNOTATION];
+const STORE_ANNOTATIONS: [&str; 3] = [
+    KEY_SCOPE_ANNOTATION,
+    FALLBACK_STORES_ANNOTATION,
+    MAX_REQUESTS_ANNOTATION,
+];
 /// How long the answers may take; they are for warnings alone.
 const PATIENCE: Duration = Duration::from_secs(1);
 

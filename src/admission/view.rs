@@ -19,6 +19,7 @@ use crate::api::v1::{
 };
 use crate::api::well_known::MATERIALISED_LABEL;
 use crate::model::external_secret::target_name;
+use crate::model::request_rate;
 use crate::model::secret_store::{Store as WholeStore, StoreId};
 use crate::model::store_use::StoreFacts;
 
@@ -164,6 +165,9 @@ fn whole(id: &StoreId, object: &impl ResourceExt, spec: &SecretStoreSpec) -> Arc
         uid: object.uid().unwrap_or_default(),
         generation: object.meta().generation.unwrap_or_default(),
         provider: spec.provider.clone(),
+        rate: request_rate::of_store(id, object.annotations())
+            .ok()
+            .flatten(),
     })
 }
 

@@ -16,6 +16,7 @@ use crate::api::well_known::{CONDITION_READY, FALLBACK_STORES_ANNOTATION, POD_PR
 use crate::controllers::watch::Guarded;
 use crate::model::complaint::Complaint;
 use crate::model::failover;
+use crate::model::request_rate;
 use crate::model::secret_store::{Store, StoreId};
 use crate::model::store_use::StoreFacts;
 
@@ -166,8 +167,12 @@ fn reduced(
     let created = metadata.creation_timestamp.as_ref();
     let annotations = metadata.annotations.iter().flatten();
     let ours = annotations.filter(|(key, _)| key.starts_with(POD_PREFIX));
+    let annotations: BTreeMap<_, _> = ours
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect();
     CachedStore {
         store: Arc::new(Store {
+            rate: request_rate::of_store(&id, &annotations).ok().flatten(),
             id,
             uid: metadata.uid.clone().unwrap_or_default(),
             generation: metadata.generation.unwrap_or_default(),
@@ -176,9 +181,7 @@ fn reduced(
         spec: spec.clone(),
         status: status.unwrap_or_default(),
         created: created.map_or(jiff::Timestamp::UNIX_EPOCH, |time| time.0),
-        annotations: ours
-            .map(|(key, value)| (key.clone(), value.clone()))
-            .collect(),
+        annotations,
     }
 }
 

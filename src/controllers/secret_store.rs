@@ -29,6 +29,7 @@ use crate::controllers::caches::{CachedStore, Caches, cluster_store, namespaced_
 use crate::controllers::external_secret::Waker;
 use crate::controllers::schedule::retry_wait;
 use crate::controllers::watch::Guarded;
+use crate::model::request_rate;
 use crate::model::secret_store::{StoreId, validation_interval};
 use crate::providers::{Capabilities, ClientContext, Validation};
 use crate::telemetry::metrics::Subject;
@@ -309,19 +310,24 @@ async fn pass<K: StoreObject>(object: &Guarded<K>, worker: &Worker) -> Result<Ac
     }))
 }
 
-/// What keeps stores from serving in the place of this one.
+/// What its annotations ask for in vain: the store works without it.
 fn remarks(caches: &Caches, cached: &CachedStore) -> Vec<String> {
+    let rate = request_rate::of_store(&cached.store.id, &cached.annotations);
+    let rate = rate
+        .err()
+        .map(|complaint| format!("its budget is the default: {complaint}"));
     let fallbacks = match cached.fallbacks() {
         Ok(fallbacks) => fallbacks,
-        Err(complaint) => return vec![format!("no store serves in its place: {complaint}")],
+        Err(complaint) => {
+            let nobody = format!("no store serves in its place: {complaint}");
+            return rate.into_iter().chain([nobody]).collect();
+        }
     };
-    let absent = fallbacks
-        .iter()
-        .filter(|id| caches.store(id).is_none())
-        .map(|id| {
-            format!("fallback {id} is not there; create it or correct {FALLBACK_STORES_ANNOTATION}")
-        });
-    absent.collect()
+    let absent = fallbacks.iter().filter(|id| caches.store(id).is_none());
+    let absent = absent.map(|id| {
+        format!("fallback {id} is not there; create it or correct {FALLBACK_STORES_ANNOTATION}")
+    });
+    rate.into_iter().chain(absent).collect()
 }
 
 async fn validate(

@@ -65,6 +65,8 @@ struct Series {
     reconcile_seconds: HistogramVec,
     panics: IntCounterVec,
     fallbacks: IntCounterVec,
+    delayed: IntCounterVec,
+    waiting: GaugeVec,
     webhook_requests: IntCounterVec,
     webhook_shed: IntCounterVec,
     esc_requests: IntCounterVec,
@@ -206,6 +208,16 @@ impl Metrics {
                 "externalsecret_provider_api_calls_count",
                 "Calls of providers",
                 &["provider", "call", "status"],
+            ),
+            delayed: new.counter(
+                "latchkey_store_requests_delayed_total",
+                "Requests that waited because their store is called no faster",
+                &["provider"],
+            ),
+            waiting: new.gauge(
+                "latchkey_store_requests_waiting",
+                "Requests that wait because their store is called no faster",
+                &["provider"],
             ),
             fallbacks: new.counter(
                 "latchkey_fallback_refreshes_total",
@@ -375,6 +387,17 @@ impl Metrics {
     pub fn fell_back(&self, provider: &str, outcome: &str) {
         let fallbacks = &self.0.fallbacks;
         fallbacks.with_label_values(&[provider, outcome]).inc();
+    }
+
+    /// A request to a store of `provider` waits for its turn.
+    pub fn request_waits(&self, provider: &str) {
+        self.0.delayed.with_label_values(&[provider]).inc();
+        self.0.waiting.with_label_values(&[provider]).inc();
+    }
+
+    /// It waits no more.
+    pub fn request_waits_no_more(&self, provider: &str) {
+        self.0.waiting.with_label_values(&[provider]).dec();
     }
 
     /// A reconcile or a request panicked.

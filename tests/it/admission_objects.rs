@@ -300,6 +300,30 @@ async fn fallbacks_that_make_no_sense_are_denied_and_those_that_are_absent_are_w
     assert!(!outcome.warnings().contains("vault"));
 }
 
+#[tokio::test]
+async fn a_budget_that_makes_no_sense_is_denied() {
+    let store = "kind: SecretStore\nmetadata: {name: s}\nspec: {provider: {fake: {data: []}}}";
+    let with = |rate: &str| {
+        store.replace(
+            "name: s",
+            &format!("name: s, annotations: {{latchkey.dev/max-requests-per-second: '{rate}'}}"),
+        )
+    };
+    let denied = send(&world(), "UPDATE", &with("fast"), Some(store)).await;
+    assert!(
+        denied
+            .message()
+            .contains("latchkey.dev/max-requests-per-second")
+            && denied.message().contains("write 0 for any number"),
+        "{}",
+        denied.message()
+    );
+    for rate in ["0", "2.5"] {
+        let outcome = send(&world(), "UPDATE", &with(rate), Some(store)).await;
+        assert!(outcome.is_allowed(), "{}", outcome.message());
+    }
+}
+
 struct Silent;
 
 #[async_trait]

@@ -27,6 +27,13 @@ mod agent_secrets;
 mod agent_world;
 #[cfg(test)]
 mod architecture;
+#[cfg(all(
+    test,
+    feature = "provider-aws",
+    feature = "provider-kubernetes",
+    feature = "provider-webhook"
+))]
+mod budget;
 #[cfg(all(test, feature = "provider-azurekv", feature = "provider-gcpsm"))]
 mod cloud_bench;
 #[cfg(all(test, feature = "provider-azurekv", feature = "provider-gcpsm"))]

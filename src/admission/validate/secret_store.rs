@@ -6,10 +6,13 @@ use super::{Findings, Object, Place, store_trouble};
 use crate::admission::Webhook;
 use crate::api::meta::StoreKind;
 use crate::api::v1::SecretStoreSpec;
-use crate::api::well_known::{FALLBACK_STORES_ANNOTATION, KEY_SCOPE_ANNOTATION};
+use crate::api::well_known::{
+    FALLBACK_STORES_ANNOTATION, KEY_SCOPE_ANNOTATION, MAX_REQUESTS_ANNOTATION,
+};
 use crate::cluster::existence::Kind;
 use crate::model::complaint::Complaint;
 use crate::model::failover;
+use crate::model::request_rate;
 use crate::model::secret_store::{Store, StoreId, check, named_secrets};
 use crate::model::store_use::KeyScope;
 use crate::providers::ErrorKind;
@@ -45,6 +48,11 @@ pub(super) fn find(
             Ok(fallbacks) => found.warnings.extend(absent(webhook, &fallbacks)),
         }
     }
+    if let Some(text) = object.annotation(MAX_REQUESTS_ANNOTATION) {
+        let annotations = [(MAX_REQUESTS_ANNOTATION.to_owned(), text.to_owned())];
+        let read = request_rate::of_store(&id, &annotations.into());
+        found.complaints.extend(read.err());
+    }
     let mut seen = BTreeSet::new();
     for named in named_secrets(&id, &spec) {
         if seen.insert((named.namespace.clone(), named.name.clone())) {
@@ -72,6 +80,7 @@ fn configuration(webhook: &Webhook, id: StoreId, spec: SecretStoreSpec) -> Optio
         uid: String::new(),
         generation: 0,
         provider: spec.provider,
+        rate: None,
     };
     let checked = webhook.registry.provider(&store);
     let error = checked.and_then(|provider| provider.check(&store)).err()?;

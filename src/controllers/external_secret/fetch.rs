@@ -87,7 +87,8 @@ impl From<crate::providers::Error> for EntryError {
             text: error.to_string(),
             retry_after: error.retry_after,
             until_change: matches!(error.kind, ErrorKind::Unsupported),
-            is_down: matches!(error.kind, ErrorKind::Unavailable | ErrorKind::Throttled),
+            is_down: matches!(error.kind, ErrorKind::Unavailable | ErrorKind::Throttled)
+                && !error.is_own_restraint(),
         }
     }
 }
