@@ -353,7 +353,7 @@ async fn validate(
         .validate()
         .await
         .map_err(|error| VerdictError::validation(&error))?;
-    Ok((validation, provider.capabilities()))
+    Ok((validation, provider.abilities().capabilities()))
 }
 
 /// Writes the status and publishes an Event where they say something new.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use moka::future::Cache;
 
-use super::{Capabilities, ClientContext, Error, ErrorKind, Provider, SecretsClient, Validation};
+use super::{Abilities, ClientContext, Error, ErrorKind, Provider, SecretsClient, Validation};
 use crate::budget::Budget;
 use crate::model::push::{Push, Target};
 use crate::model::remote::{Find, RemoteRef};
@@ -70,8 +70,8 @@ impl Provider for Metered {
         self.provider.name()
     }
 
-    fn capabilities(&self) -> Capabilities {
-        self.provider.capabilities()
+    fn abilities(&self) -> &'static Abilities {
+        self.provider.abilities()
     }
 
     fn check(&self, store: &Store) -> Result<(), Error> {

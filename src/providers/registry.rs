@@ -7,7 +7,7 @@ use std::time::SystemTime;
 #[cfg(feature = "provider-vault")]
 use super::VaultCall;
 use super::metered::{Budgets, Metered};
-use super::{Error, ErrorKind, Provider};
+use super::{Abilities, Error, ErrorKind, Provider, abilities};
 #[cfg(feature = "provider-vault")]
 use crate::api::v1::VaultProvider;
 #[cfg(feature = "provider-vault")]
@@ -223,6 +223,18 @@ impl Registry {
         for provider in self.providers.values() {
             provider.sweep();
         }
+    }
+
+    /// What each provider can do, and which are not served, as the README says it in Markdown.
+    #[must_use]
+    pub fn matrix(&self) -> String {
+        abilities::matrix(self.providers.values().map(AsRef::as_ref))
+    }
+
+    /// The providers by their key in `spec.provider`, and what they can do.
+    pub fn abilities(&self) -> impl Iterator<Item = (&'static str, &'static Abilities)> {
+        let providers = self.providers.iter();
+        providers.map(|(name, provider)| (*name, provider.abilities()))
     }
 
     /// Adds a provider, or puts it in the place of the one of its name.

@@ -10,7 +10,7 @@ use latchkey::model::remote::{Find, RemoteRef};
 use latchkey::model::request_rate::RequestRate;
 use latchkey::model::secret_store::Store;
 use latchkey::providers::{
-    AwsEndpoints, Capabilities, ClientContext, Error, ErrorKind, Provider, Registry, SecretsClient,
+    Abilities, AwsEndpoints, ClientContext, Error, ErrorKind, Provider, Registry, SecretsClient,
     Validation,
 };
 use latchkey::secret::{SecretBytes, SecretMap};
@@ -40,8 +40,15 @@ impl Provider for Double {
         "fake"
     }
 
-    fn capabilities(&self) -> Capabilities {
-        Capabilities::ReadOnly
+    fn abilities(&self) -> &'static Abilities {
+        &Abilities {
+            read: "all",
+            find: &[],
+            push: "",
+            version: "",
+            metadata: "",
+            tested: "nothing: it is a double",
+        }
     }
 
     fn check(&self, _: &Store) -> Result<(), Error> {

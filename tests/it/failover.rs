@@ -18,7 +18,7 @@ use latchkey::model::failover::{Candidates, Fallback};
 use latchkey::model::remote::{Find, RemoteRef};
 use latchkey::model::secret_store::{Store, StoreId};
 use latchkey::providers::{
-    Capabilities, ClientContext, Error, ErrorKind, Provider, Registry, SecretsClient, Validation,
+    Abilities, ClientContext, Error, ErrorKind, Provider, Registry, SecretsClient, Validation,
 };
 use latchkey::secret::{SecretBytes, SecretMap};
 use latchkey::telemetry::metrics::Metrics;
@@ -78,8 +78,15 @@ impl Provider for Double {
         "fake"
     }
 
-    fn capabilities(&self) -> Capabilities {
-        Capabilities::ReadOnly
+    fn abilities(&self) -> &'static Abilities {
+        &Abilities {
+            read: "all",
+            find: &[],
+            push: "",
+            version: "",
+            metadata: "",
+            tested: "nothing: it is a double",
+        }
     }
 
     fn check(&self, _: &Store) -> Result<(), Error> {

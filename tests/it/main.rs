@@ -3,6 +3,8 @@
 #[path = "../support.rs"]
 mod support;
 
+#[cfg(all(test, feature = "default"))]
+mod abilities;
 #[cfg(test)]
 mod admission_access;
 #[cfg(test)]
