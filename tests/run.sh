@@ -47,7 +47,10 @@ done
 
 run "format" cargo fmt --check
 run "lints" cargo clippy --locked --all-targets -- -D warnings
+# Which are not all: those that are run by name below are left out.
+run "lints of tests that need servers" cargo clippy --locked --test e2e --test vault --test aws -- -D warnings
 run "unit and integration tests" cargo test --locked
+run "each provider alone" tests/features.sh
 if command -v python3 >/dev/null; then
   run "foreign clients" tests/python/run.sh
   run "moto" tests/aws/build.sh

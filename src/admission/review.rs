@@ -266,46 +266,67 @@ impl Answer {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
+struct Reviewed<'a> {
+    api_version: &'static str,
+    kind: &'static str,
+    response: Response<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Response<'a> {
     uid: &'a str,
     allowed: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
-    status: Option<serde_json::Value>,
+    status: Option<ShortStatus>,
     #[serde(skip_serializing_if = "Option::is_none")]
     patch_type: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     patch: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<String>,
-    audit_annotations: serde_json::Value,
+    audit_annotations: AuditAnnotations,
+}
+
+#[derive(Serialize)]
+struct ShortStatus {
+    code: u16,
+    message: String,
+}
+
+#[derive(Serialize)]
+struct AuditAnnotations {
+    decision: &'static str,
+    reason: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secrets: Option<String>,
 }
 
 /// The review that answers `uid`.
 pub(crate) fn write(api_version: ApiVersion, uid: &str, answer: Answer) -> Vec<u8> {
-    let mut audit = json!({
-        "decision": if answer.denial.is_some() { "denied" } else { "allowed" },
-        "reason": answer.reason,
-    });
-    if let Some(secrets) = answer.secrets {
-        audit["secrets"] = secrets.into();
-    }
+    let is_allowed = answer.denial.is_none();
+    let audit_annotations = AuditAnnotations {
+        decision: if is_allowed { "allowed" } else { "denied" },
+        reason: answer.reason,
+        secrets: answer.secrets,
+    };
     let response = Response {
         uid,
-        allowed: answer.denial.is_none(),
+        allowed: is_allowed,
         status: answer
             .denial
-            .map(|(code, message)| json!({ "code": code, "message": message })),
+            .map(|(code, message)| ShortStatus { code, message }),
         patch_type: answer.patch.as_ref().map(|_| "JSONPatch"),
         patch: answer.patch.map(|patch| STANDARD.encode(patch)),
         warnings: bounded(answer.warnings),
-        audit_annotations: audit,
+        audit_annotations,
     };
-    let review = json!({
-        "apiVersion": api_version.as_str(),
-        "kind": "AdmissionReview",
-        "response": response,
-    });
-    review.to_string().into_bytes()
+    let review = Reviewed {
+        api_version: api_version.as_str(),
+        kind: "AdmissionReview",
+        response,
+    };
+    serde_json::to_vec(&review).expect("a review has nothing that JSON cannot say")
 }
 
 /// A `Status` for a body that is no review.

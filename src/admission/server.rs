@@ -148,7 +148,8 @@ impl Bound {
         };
         let acceptor = TlsAcceptor::from(Arc::new(tls(certificates, &self.options.tls)?));
         let connections = GracefulShutdown::new();
-        let accepting = accept(&self.listener, &acceptor, &app, &connections);
+        let routes = routes(app.clone());
+        let accepting = accept(&self.listener, &acceptor, &routes, &connections);
         let until = async {
             drain.await;
             app.is_draining.store(true, Ordering::Relaxed);
@@ -205,14 +206,14 @@ fn tls(certificates: Arc<dyn ResolvesServerCert>, options: &Tls) -> Result<Serve
 async fn accept(
     listener: &TcpListener,
     acceptor: &TlsAcceptor,
-    app: &App,
+    routes: &Router,
     connections: &GracefulShutdown,
 ) {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                let (acceptor, app) = (acceptor.clone(), app.clone());
-                tokio::spawn(connection(stream, acceptor, app, connections.watcher()));
+                let (acceptor, routes) = (acceptor.clone(), routes.clone());
+                tokio::spawn(connection(stream, acceptor, routes, connections.watcher()));
             }
             Err(error) => {
                 tracing::warn!(error = %error, "Failed to accept a connection");
@@ -222,7 +223,7 @@ async fn accept(
     }
 }
 
-async fn connection(stream: TcpStream, acceptor: TlsAcceptor, app: App, watcher: Watcher) {
+async fn connection(stream: TcpStream, acceptor: TlsAcceptor, routes: Router, watcher: Watcher) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(error = %error, "Failed to set TCP_NODELAY");
     }
@@ -242,7 +243,7 @@ async fn connection(stream: TcpStream, acceptor: TlsAcceptor, app: App, watcher:
         .header_read_timeout(IDLE_LIMIT)
         .http2()
         .timer(TokioTimer::new());
-    let service = TowerToHyperService::new(routes(app));
+    let service = TowerToHyperService::new(routes);
     let connection = server.serve_connection(TokioIo::new(stream), service);
     if let Err(error) = watcher.watch(connection.into_owned()).await {
         tracing::debug!(error = %error, "Failed to serve a connection");

@@ -8,7 +8,7 @@ mod verbs;
 
 pub(crate) use flags::decode;
 use printer::Printer;
-pub(crate) use quote::{is_printable as quoted_printable, quoted};
+pub(crate) use quote::{can_backquote, is_printable as quoted_printable, quoted};
 pub(crate) use verbs::sprintf;
 
 use super::error::Outcome;

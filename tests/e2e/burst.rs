@@ -5,11 +5,6 @@
 //! creates pods tries again, as every controller does. What must never happen is a refusal (403) or a
 //! pod that passed without the webhook.
 
-#![expect(
-    clippy::print_stdout,
-    reason = "the times are read by people, with --nocapture"
-)]
-
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -30,7 +25,7 @@ use crate::support::wait;
 const PODS: usize = 1000;
 /// Creates under way at once: what a busy controller manager has.
 const AT_ONCE: usize = 16;
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_mins(1);
 /// Tries of one create, a quarter of a second apart.
 const TRIES: usize = 40;
 

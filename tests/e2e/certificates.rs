@@ -13,7 +13,7 @@ use crate::support::control_plane::{ControlPlane, Options};
 use crate::support::latchkey::{Latchkey, OWN_NAMESPACE, RunOptions, binary};
 use crate::support::wait;
 
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_mins(1);
 
 async fn cluster() -> anyhow::Result<ControlPlane> {
     let plane = ControlPlane::start(Options::default()).await?;

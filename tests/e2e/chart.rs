@@ -13,7 +13,7 @@ use crate::support::helm::{Helm, chart};
 use crate::support::latchkey::binary;
 use crate::support::{ports, wait};
 
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_mins(1);
 const NAMESPACE: &str = "ops";
 
 const WORK: &str = "

@@ -239,7 +239,7 @@ spec:
             place.kubectl.run(delete).await?;
             crate::support::wait::until(
                 "the owned Secret to go",
-                std::time::Duration::from_secs(60),
+                std::time::Duration::from_mins(1),
                 async || {
                     anyhow::ensure!(place.secret("owned").await?.is_none(), "it is there");
                     Ok(())

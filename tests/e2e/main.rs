@@ -3,6 +3,25 @@
 #[path = "../support.rs"]
 mod support;
 
+#[allow(
+    dead_code,
+    reason = "another crate includes this module too and each uses a part of it"
+)]
+#[path = "../aws/proxy.rs"]
+mod aws_proxy;
+#[allow(
+    dead_code,
+    reason = "another crate includes this module too and each uses a part of it"
+)]
+#[path = "../aws/server.rs"]
+mod aws_server;
+#[allow(
+    dead_code,
+    reason = "another crate includes this module too and each uses a part of it"
+)]
+#[path = "../vault/server.rs"]
+mod vault_server;
+
 mod admission;
 mod burst;
 mod certificates;
@@ -19,5 +38,6 @@ mod migrate;
 mod node;
 mod pods;
 mod policies;
+mod refresh_cost;
 mod world;
 mod writes;

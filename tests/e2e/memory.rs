@@ -138,8 +138,8 @@ async fn ask(world: &World, pod: &Value, token: &str) -> anyhow::Result<(u16, Va
         .build()?;
     let told = pod["spec"]["initContainers"][0]["args"].as_array();
     let told = told.context("args")?.iter().filter_map(Value::as_str);
-    let told = told.filter_map(|arg| arg.strip_prefix("--secret="));
-    let told: Value = serde_json::from_str(told.last().context("a delivery")?)?;
+    let mut told = told.filter_map(|arg| arg.strip_prefix("--secret="));
+    let told: Value = serde_json::from_str(told.next_back().context("a delivery")?)?;
     let url = format!("{}/v1/pod-secrets", world.latchkey.webhook_url());
     let request = client.post(url).bearer_auth(token);
     let response = request

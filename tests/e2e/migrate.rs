@@ -13,6 +13,7 @@ use kube::api::{Api, ListParams};
 use serde_json::{Value, json};
 
 use crate::support::control_plane::{ControlPlane, Options};
+use crate::support::kubectl::Kubectl;
 use crate::support::latchkey::{Latchkey, OWN_NAMESPACE, RunOptions, binary};
 use crate::support::metrics::{EXTERNAL_SECRETS, SECRETS};
 use crate::support::wait;
@@ -213,6 +214,22 @@ fn case(i: usize) -> Case {
     }
 }
 
+/// Puts into the status of each store what ESO has found.
+async fn mark_stores_valid(kubectl: &Kubectl) -> anyhow::Result<()> {
+    for (kind, name, namespace) in [
+        ("secretstore", "own", "team-a"),
+        ("secretstore", "own", "team-b"),
+        ("secretstore", "probe", "team-a"),
+        ("clustersecretstore", "shared", "default"),
+    ] {
+        let valid = eso::valid_store(SYNCED_AT).to_string();
+        let patch = ["patch", kind, name, "-n", namespace, "--subresource=status"];
+        let patch = patch.iter().copied().chain(["--type=merge", "-p", &valid]);
+        kubectl.run(patch).await?;
+    }
+    Ok(())
+}
+
 /// A cluster that ESO has looked after.
 struct Cluster {
     plane: ControlPlane,
@@ -251,17 +268,7 @@ impl Cluster {
         }
         kubectl.apply(&manifest).await?;
         kubectl.apply(SHARED).await?;
-        for (kind, name, namespace) in [
-            ("secretstore", "own", "team-a"),
-            ("secretstore", "own", "team-b"),
-            ("secretstore", "probe", "team-a"),
-            ("clustersecretstore", "shared", "default"),
-        ] {
-            let valid = eso::valid_store(SYNCED_AT).to_string();
-            let patch = ["patch", kind, name, "-n", namespace, "--subresource=status"];
-            let patch = patch.iter().copied().chain(["--type=merge", "-p", &valid]);
-            kubectl.run(patch).await?;
-        }
+        mark_stores_valid(&kubectl).await?;
         let before: String = cases
             .iter()
             .filter_map(|case| case.before.clone())

@@ -9,7 +9,7 @@ use crate::support::control_plane::{ControlPlane, Options};
 use crate::support::kubectl::Kubectl;
 use crate::support::wait;
 
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_mins(1);
 const POLICIES: &str = include_str!("../../manifests/webhooks/policies.yaml");
 const VALIDATING: &str = include_str!("../../manifests/webhooks/validating.yaml");
 /// The form of a name that latchkey makes.

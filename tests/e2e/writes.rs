@@ -93,82 +93,83 @@ async fn count(
     })
 }
 
+/// A cluster of its own, so that nobody else writes while we count.
+struct Cluster {
+    plane: ControlPlane,
+    esc: EscServer,
+    latchkey: Latchkey,
+}
+
+impl Cluster {
+    async fn start() -> anyhow::Result<Self> {
+        let plane = ControlPlane::start(Options::default()).await?;
+        plane.install_crds().await?;
+        plane.kubectl().apply(FURNITURE).await?;
+        let logs = plane.workdir().path();
+        let esc = EscServer::start(logs, ORGANIZATION, TOKEN).await?;
+        let environment = format!("{ORGANIZATION}/count/dev");
+        esc.env(&["init", &environment], "").await?;
+        let values = "values: {app: {hello: world, token: {fn::secret: t}}}\n";
+        esc.env(&["edit", &environment, "-f", "-"], values).await?;
+        let options = RunOptions {
+            esc_url: Some(esc.url()),
+            ..RunOptions::default()
+        };
+        let latchkey = Latchkey::start("latchkey", plane.kubeconfig(), logs, &options).await?;
+        let store = STORE
+            .replace("TOKEN}", &format!("{TOKEN}}}"))
+            .replace("ORG", ORGANIZATION);
+        let kubectl = plane.kubectl();
+        kubectl.apply(&store).await?;
+        kubectl
+            .run(["wait", "css/esc", "--for=condition=Ready", "--timeout=30s"])
+            .await?;
+        Ok(Self {
+            plane,
+            esc,
+            latchkey,
+        })
+    }
+
+    async fn count(&self) -> anyhow::Result<Counts> {
+        count(&self.plane, &self.esc, &self.latchkey).await
+    }
+}
+
 #[tokio::test]
 async fn a_first_sync_costs_two_writes_and_an_unchanged_refresh_none() -> anyhow::Result<()> {
-    // A control plane of its own: nobody else may write while we count.
-    let plane = ControlPlane::start(Options::default()).await?;
-    plane.install_crds().await?;
-    plane.kubectl().apply(FURNITURE).await?;
-    let logs = plane.workdir().path();
-    let esc = EscServer::start(logs, ORGANIZATION, TOKEN).await?;
-    esc.env(&["init", &format!("{ORGANIZATION}/count/dev")], "")
-        .await?;
-    let values = "values: {app: {hello: world, token: {fn::secret: t}}}\n";
-    esc.env(
-        &["edit", &format!("{ORGANIZATION}/count/dev"), "-f", "-"],
-        values,
-    )
-    .await?;
-    let options = RunOptions {
-        esc_url: Some(esc.url()),
-        ..RunOptions::default()
-    };
-    let latchkey = Latchkey::start("latchkey", plane.kubeconfig(), logs, &options).await?;
-    let kubectl = plane.kubectl();
-    kubectl
-        .apply(
-            &STORE
-                .replace("TOKEN}", &format!("{TOKEN}}}"))
-                .replace("ORG", ORGANIZATION),
-        )
-        .await?;
-    kubectl
-        .run(["wait", "css/esc", "--for=condition=Ready", "--timeout=30s"])
-        .await?;
-
-    let start = count(&plane, &esc, &latchkey).await?;
+    let cluster = Cluster::start().await?;
+    let kubectl = cluster.plane.kubectl();
+    let start = cluster.count().await?;
     kubectl.apply(&manifest()).await?;
+    let ready = "--for=condition=Ready";
     kubectl
-        .run([
-            "wait",
-            "es",
-            "--all",
-            "--for=condition=Ready",
-            "--timeout=60s",
-        ])
+        .run(["wait", "es", "--all", ready, "--timeout=60s"])
         .await?;
     // Each object has had its first sync; the applies themselves are writes of ExternalSecrets.
-    let first = count(&plane, &esc, &latchkey).await?;
+    let first = cluster.count().await?;
+    let (secrets, statuses) = (first.secrets, first.statuses);
+    assert_eq!(secrets - start.secrets, OBJECTS, "one write of the Secret");
     assert_eq!(
-        first.secrets - start.secrets,
-        OBJECTS,
-        "one write of the Secret"
-    );
-    assert_eq!(
-        first.statuses - start.statuses,
+        statuses - start.statuses,
         OBJECTS,
         "one write of the status"
     );
-    assert_eq!(
-        first.objects - start.objects,
-        OBJECTS,
-        "no write of the object but kubectl's"
-    );
+    let objects = first.objects - start.objects;
+    assert_eq!(objects, OBJECTS, "no write of the object but kubectl's");
 
     let enough = first.syncs + as_float(REFRESHES * OBJECTS);
     wait::until("three refreshes", Duration::from_mins(2), async || {
-        let syncs = latchkey
-            .metrics()
-            .await?
-            .sum("externalsecret_sync_calls_total", &[]);
+        let metrics = cluster.latchkey.metrics().await?;
+        let syncs = metrics.sum("externalsecret_sync_calls_total", &[]);
         ensure!(syncs >= enough, "{syncs} of {enough} syncs");
         Ok(())
     })
     .await?;
-    let last = count(&plane, &esc, &latchkey).await?;
-    assert_eq!(last.secrets - first.secrets, 0, "no write of a Secret");
-    assert_eq!(last.statuses - first.statuses, 0, "no write of a status");
-    assert_eq!(last.objects - first.objects, 0, "no write of an object");
+    let last = cluster.count().await?;
+    assert_eq!(last.secrets, first.secrets, "no write of a Secret");
+    assert_eq!(last.statuses, first.statuses, "no write of a status");
+    assert_eq!(last.objects, first.objects, "no write of an object");
     assert_eq!(
         last.events - start.events,
         OBJECTS,

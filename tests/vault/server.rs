@@ -65,7 +65,9 @@ impl Server {
         let certificate = workdir.file("server.crt", &pki.server)?;
         let key = workdir.file("server.key", &pki.server_key)?;
         let config = format!(
-            "listener \"tcp\" {{\n address = \"127.0.0.1:{tls_port}\"\n cluster_address = \"127.0.0.1:{cluster_port}\"\n tls_cert_file = {certificate:?}\n tls_key_file = {key:?}\n}}\n"
+            "listener \"tcp\" {{\n address = \"127.0.0.1:{tls_port}\"\n cluster_address = \"127.0.0.1:{cluster_port}\"\n tls_cert_file = \"{}\"\n tls_key_file = \"{}\"\n}}\n",
+            certificate.display(),
+            key.display()
         );
         let config = workdir.file("vault.hcl", config)?;
         let mut command = Command::new(programs.join("vault"));

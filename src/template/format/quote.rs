@@ -21,7 +21,7 @@ pub(super) fn quoted_char(character: char, ascii: bool) -> String {
 }
 
 /// Whether the text can stand between backquotes unchanged.
-pub(super) fn can_backquote(bytes: &[u8]) -> bool {
+pub(crate) fn can_backquote(bytes: &[u8]) -> bool {
     std::str::from_utf8(bytes).is_ok_and(|text| {
         text.chars()
             .all(|c| c != '\u{feff}' && c != '`' && c != '\u{7f}' && (c >= ' ' || c == '\t'))

@@ -5,7 +5,7 @@ use regex::bytes::{Captures, Match, Regex};
 use super::Function;
 use crate::template::budget;
 use crate::template::error::Outcome;
-use crate::template::format::decode;
+use crate::template::format::{can_backquote, decode, quoted};
 use crate::template::value::{List, Type, Value};
 
 const TWO: &[Type] = &[Type::String, Type::String];
@@ -43,7 +43,13 @@ const LARGEST: usize = 1 << 20;
 fn forced(args: &[Value], outcome: Outcome) -> Outcome {
     outcome.map_err(|reason| {
         if reason.starts_with("error parsing regexp") {
-            format!("regexp: Compile({}): {reason}", backquoted(args[0].bytes()))
+            let pattern = args[0].bytes();
+            let shown = if can_backquote(pattern) {
+                backquoted(pattern)
+            } else {
+                quoted(pattern)
+            };
+            format!("regexp: Compile({shown}): {reason}")
         } else {
             reason
         }
