@@ -3,6 +3,8 @@
 //! Names without the prefix `latchkey_` are ESO's and controller-runtime's, so that dashboards and
 //! alerts made for them go on working.
 
+mod stores;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +12,8 @@ use prometheus::{
     Encoder as _, Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry,
     TextEncoder,
 };
+
+use stores::Stores;
 
 /// Which kind of object a series is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,15 +68,13 @@ struct Series {
     reconciles: IntCounterVec,
     reconcile_seconds: HistogramVec,
     panics: IntCounterVec,
-    fallbacks: IntCounterVec,
-    delayed: IntCounterVec,
-    waiting: GaugeVec,
     webhook_requests: IntCounterVec,
     webhook_shed: IntCounterVec,
     esc_requests: IntCounterVec,
     webhook_seconds: HistogramVec,
     conditions: [GaugeVec; 6],
     durations: [GaugeVec; 6],
+    stores: Stores,
     pulse: Pulse,
     injection: Injection,
 }
@@ -209,22 +211,6 @@ impl Metrics {
                 "Calls of providers",
                 &["provider", "call", "status"],
             ),
-            delayed: new.counter(
-                "latchkey_store_requests_delayed_total",
-                "Requests that waited because their store is called no faster",
-                &["provider"],
-            ),
-            waiting: new.gauge(
-                "latchkey_store_requests_waiting",
-                "Requests that wait because their store is called no faster",
-                &["provider"],
-            ),
-            fallbacks: new.counter(
-                "latchkey_fallback_refreshes_total",
-                "Refreshes for which a store was down, by the provider of that store and by what those in \
-                 its place did",
-                &["provider", "outcome"],
-            ),
             reconciles: new.counter(
                 "controller_runtime_reconcile_total",
                 "Reconciles",
@@ -266,6 +252,7 @@ impl Metrics {
                 let name = format!("{}_reconcile_duration", subject.as_str());
                 new.gauge(&name, "Nanoseconds the last reconcile took", &OBJECT)
             }),
+            stores: Stores::new(&new),
             pulse: Pulse::new(&new),
             injection: Injection::new(&new),
             registry: new.0,
@@ -381,23 +368,6 @@ impl Metrics {
             .provider_calls
             .with_label_values(&[provider, call, status])
             .inc();
-    }
-
-    /// A store of `provider` was down, and those in its place `served`, `refused` or were `exhausted`.
-    pub fn fell_back(&self, provider: &str, outcome: &str) {
-        let fallbacks = &self.0.fallbacks;
-        fallbacks.with_label_values(&[provider, outcome]).inc();
-    }
-
-    /// A request to a store of `provider` waits for its turn.
-    pub fn request_waits(&self, provider: &str) {
-        self.0.delayed.with_label_values(&[provider]).inc();
-        self.0.waiting.with_label_values(&[provider]).inc();
-    }
-
-    /// It waits no more.
-    pub fn request_waits_no_more(&self, provider: &str) {
-        self.0.waiting.with_label_values(&[provider]).dec();
     }
 
     /// A reconcile or a request panicked.
