@@ -64,7 +64,6 @@ struct Series {
     registry: Registry,
     sync_calls: IntCounterVec,
     sync_errors: IntCounterVec,
-    provider_calls: IntCounterVec,
     reconciles: IntCounterVec,
     reconcile_seconds: HistogramVec,
     panics: IntCounterVec,
@@ -205,11 +204,6 @@ impl Metrics {
                 "externalsecret_sync_calls_error",
                 "Failed refreshes",
                 &OBJECT,
-            ),
-            provider_calls: new.counter(
-                "externalsecret_provider_api_calls_count",
-                "Calls of providers",
-                &["provider", "call", "status"],
             ),
             reconciles: new.counter(
                 "controller_runtime_reconcile_total",
@@ -359,15 +353,6 @@ impl Metrics {
         let number = |count: usize| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
         self.0.pulse.overdue_count.set(number(overdue));
         self.0.pulse.deletions_held.set(number(held));
-    }
-
-    /// A provider was called.
-    pub fn called_provider(&self, provider: &str, call: &str, ok: bool) {
-        let status = if ok { "success" } else { "error" };
-        self.0
-            .provider_calls
-            .with_label_values(&[provider, call, status])
-            .inc();
     }
 
     /// A reconcile or a request panicked.

@@ -264,8 +264,8 @@ async fn a_fallback_covers_a_store_that_is_down_only_for_who_may_use_it() {
         ..StoreFacts::default()
     };
     for (fallback, facts, why) in [
-        ("secret", StoreFacts::default(), "grant the verb"),
-        ("scoped", scoped, "key scope"),
+        ("secret", StoreFacts::default(), "default may not use it"),
+        ("scoped", scoped, "is not for this pod"),
     ] {
         with(fallback, facts);
         let outcome = world.create(&strict).await;

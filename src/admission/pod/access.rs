@@ -113,18 +113,13 @@ async fn covered(
             Ok(()) if !unknown.is_empty() => Some(unknown.join("; ")),
             Ok(()) => match verdict(webhook, &access, deadline).await {
                 Verdict::Allowed => None,
-                Verdict::Denied(_) => Some(format!(
-                    "service account {} may not use it; grant the verb \"use\" on the store",
-                    reader.1
-                )),
+                Verdict::Denied(_) => Some(format!("service account {} may not use it", reader.1)),
                 Verdict::Unknown(why) => Some(why),
             },
         };
         match why {
             None => is_covered |= facts.failure.is_none(),
-            Some(why) => warnings.push(format!(
-                "fallback {id} does not serve this pod while the store is down: {why}"
-            )),
+            Some(why) => warnings.push(format!("fallback {id} is not for this pod: {why}")),
         }
     }
     is_covered

@@ -8,7 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::Resource as _;
 use kube::api::ObjectMeta;
 
-use super::failover::Detour;
+use super::failover::{also, detour_event, told};
 use super::fetch::{Fetched, Wanted, fetch};
 use super::manifest;
 use super::memory::Verified;
@@ -71,8 +71,8 @@ pub(super) async fn refresh(
     match (ended, &fetched.failed) {
         (Ended::Told(outcome, mut occurrences), failed) => {
             generated::settle(context, &spec.namespace, &records).await;
-            occurrences.extend(detour_event(context, snapshot, &fetched));
-            let remark = detours(&fetched);
+            occurrences.extend(detour_event(context, &snapshot.key, &fetched.detours));
+            let remark = told(&fetched.detours);
             match failed {
                 None => Ended::Told(remarked(outcome, remark), occurrences),
                 Some(failure) => Ended::Failed(also(failure.clone(), remark)),
@@ -83,12 +83,6 @@ pub(super) async fn refresh(
             ended
         }
     }
-}
-
-/// Which stores served in the place of which, as people are told.
-fn detours(fetched: &Fetched) -> Option<String> {
-    let told: Vec<String> = fetched.detours.iter().map(Detour::told).collect();
-    (!told.is_empty()).then(|| told.join("; "))
 }
 
 fn remarked(outcome: Outcome, remark: Option<String>) -> Outcome {
@@ -110,32 +104,6 @@ fn remarked(outcome: Outcome, remark: Option<String>) -> Outcome {
         },
         other => other,
     }
-}
-
-fn also(mut failure: Failure, remark: Option<String>) -> Failure {
-    if let Some(remark) = remark {
-        failure.cause = format!("{}; {remark}", failure.cause);
-    }
-    failure
-}
-
-/// An Event when other stores serve than those that were told last.
-fn detour_event(context: &Context, snapshot: &Snapshot, fetched: &Fetched) -> Option<Occurrence> {
-    let pairs = fetched.detours.iter();
-    let pairs: Vec<_> = pairs
-        .map(|detour| (detour.named.clone(), detour.served.clone()))
-        .collect();
-    let mut before = Vec::new();
-    context.memories.note(&snapshot.key, |memory| {
-        before = std::mem::replace(&mut memory.detours, pairs.clone());
-    });
-    if before == pairs {
-        return None;
-    }
-    Some(match detours(fetched) {
-        Some(told) => Occurrence::warning("FallbackServed", told),
-        None => Occurrence::normal("StoreServesAgain", "the stores that are named serve again"),
-    })
 }
 
 /// Brings the target in line with the values that were fetched.

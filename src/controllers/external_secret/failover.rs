@@ -13,6 +13,9 @@ use futures::future::join_all;
 use jiff::Timestamp;
 
 use super::fetch::{Answered, EntryError, client, fetch_entry};
+use super::memory::Key;
+use super::plan::Failure;
+use crate::cluster::events::Occurrence;
 use crate::controllers::Context;
 use crate::model::external_secret::{Entry, ExternalSecret};
 use crate::model::failover::{Candidates, Fallback};
@@ -40,6 +43,39 @@ impl Detour {
         let Self { named, served, why } = self;
         format!("{named} is down, {served} served in its place: {why}")
     }
+}
+
+/// Which stores served in the place of which, as people are told.
+pub(super) fn told(detours: &[Detour]) -> Option<String> {
+    let told: Vec<String> = detours.iter().map(Detour::told).collect();
+    (!told.is_empty()).then(|| told.join("; "))
+}
+
+/// A failure, and which stores served in the place of others for the rest.
+pub(super) fn also(mut failure: Failure, remark: Option<String>) -> Failure {
+    if let Some(remark) = remark {
+        failure.cause = format!("{}; {remark}", failure.cause);
+    }
+    failure
+}
+
+/// An Event when other stores serve than those that were told last.
+pub(super) fn detour_event(context: &Context, key: &Key, detours: &[Detour]) -> Option<Occurrence> {
+    let pairs = detours.iter();
+    let pairs: Vec<_> = pairs
+        .map(|detour| (detour.named.clone(), detour.served.clone()))
+        .collect();
+    let mut before = Vec::new();
+    context.memories.note(key, |memory| {
+        before = std::mem::replace(&mut memory.detours, pairs.clone());
+    });
+    if before == pairs {
+        return None;
+    }
+    Some(match told(detours) {
+        Some(told) => Occurrence::warning("FallbackServed", told),
+        None => Occurrence::normal("StoreServesAgain", "the stores that are named serve again"),
+    })
 }
 
 /// The stores with fallbacks that were found to be down a moment ago.

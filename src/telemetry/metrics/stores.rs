@@ -4,8 +4,9 @@ use prometheus::{GaugeVec, IntCounterVec};
 
 use super::{Metrics, Registering};
 
-/// What becomes of stores that are down, and of requests that wait.
+/// Calls, what becomes of stores that are down, and of requests that wait.
 pub(super) struct Stores {
+    calls: IntCounterVec,
     fallbacks: IntCounterVec,
     delayed: IntCounterVec,
     waiting: GaugeVec,
@@ -14,6 +15,11 @@ pub(super) struct Stores {
 impl Stores {
     pub(super) fn new(new: &Registering) -> Self {
         Self {
+            calls: new.counter(
+                "externalsecret_provider_api_calls_count",
+                "Calls of providers",
+                &["provider", "call", "status"],
+            ),
             fallbacks: new.counter(
                 "latchkey_fallback_refreshes_total",
                 "Refreshes for which a store was down, by the provider of that store and by what those in \
@@ -35,6 +41,13 @@ impl Stores {
 }
 
 impl Metrics {
+    /// A provider was called.
+    pub fn called_provider(&self, provider: &str, call: &str, ok: bool) {
+        let status = if ok { "success" } else { "error" };
+        let calls = &self.0.stores.calls;
+        calls.with_label_values(&[provider, call, status]).inc();
+    }
+
     /// A store of `provider` was down, and those in its place `served`, `refused` or were `exhausted`.
     pub fn fell_back(&self, provider: &str, outcome: &str) {
         let fallbacks = &self.0.stores.fallbacks;
