@@ -43,7 +43,7 @@ use crate::providers::Registry;
 use crate::telemetry::metrics::Metrics;
 
 use caches::Caches;
-use external_secret::{Brake, Consent, Lanes, Memories, Waker, Worker};
+use external_secret::{Brake, Consent, Lanes, Memories, Outages, Waker, Worker};
 
 /// How often providers drop what they kept long enough.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(10);
@@ -100,6 +100,7 @@ pub struct Context {
     objects: Secrets,
     memories: Memories,
     lanes: Lanes,
+    outages: Outages,
     brake: Brake,
     consent: Consent,
 }
@@ -121,6 +122,7 @@ impl Context {
             objects: Secrets::new(client.clone()),
             memories: Memories::default(),
             lanes: Lanes::new(options.lanes.0, options.lanes.1),
+            outages: Outages::default(),
             brake: Brake::new(options.deletion_limit),
             consent: if options.adopt_unowned {
                 Consent::Given

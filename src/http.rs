@@ -12,6 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use reqwest::header::{DATE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Certificate, Identity, Method, RequestBuilder, Response, Url, redirect};
 
+use crate::budget;
 use crate::secret::SecretBytes;
 
 /// Longest answer that is read, in bytes.
@@ -159,7 +160,7 @@ impl Client {
         self.inner.request(method, url)
     }
 
-    /// Sends a request once.
+    /// Sends a request once, when the budget within which it is called has a turn for it.
     ///
     /// # Errors
     /// When there is no answer; an answer of any status is none.
@@ -170,6 +171,7 @@ impl Client {
             let host = origin(request.url());
             return Err(Error::Refuse { host });
         }
+        budget::turn().await;
         client.execute(request).await.map_err(Error::from)
     }
 

@@ -11,7 +11,7 @@
 //!                     │                        │
 //!              model · http · cluster ─────────┘        checked types · outbound HTTP · our use of kube
 //!                     │
-//!           api · secret · template · telemetry         wire types · secret values · logs and metrics
+//!      api · secret · template · telemetry · budget     wire types · secret values · logs and metrics
 //! ```
 //!
 //! Arrows go down only; `tests/it/architecture.rs` holds the table and fails on any other import.
@@ -22,6 +22,7 @@
 //! | [`api`] | the kinds as on the wire, and their CRDs |
 //! | [`template`] | Go's template language: bytes in, bytes out, bounded |
 //! | [`telemetry`] | logs and metrics, and every metric name |
+//! | [`budget`] | how often the server of a store is called |
 //! | [`model`] | checked domain types; the controller's and the webhook's only parser |
 //! | [`http`] | outbound HTTP with timeouts and trust settings |
 //! | [`cluster`] | reading and writing Kubernetes objects |
@@ -38,6 +39,7 @@
 pub mod admission;
 pub mod agent;
 pub mod api;
+pub mod budget;
 pub mod certs;
 pub mod cli;
 pub mod cluster;

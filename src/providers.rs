@@ -3,6 +3,7 @@
 //! A [`Provider`] is made once for the process and holds what is shared: connections, open sessions,
 //! budgets. A [`SecretsClient`] is made from it for one refresh of one object and is cheap.
 
+mod abilities;
 #[cfg(feature = "provider-akeyless")]
 mod akeyless;
 #[cfg(feature = "provider-aws")]
@@ -64,6 +65,7 @@ mod kubernetes;
     reason = "how much of it is used depends on the providers that are built in"
 )]
 mod logins;
+mod metered;
 #[cfg(feature = "provider-onepassword")]
 mod onepassword;
 #[cfg(feature = "provider-openbao")]
@@ -111,6 +113,7 @@ use crate::model::secret_store::Store;
 use crate::model::value;
 use crate::secret::{SecretBytes, SecretMap};
 
+pub use abilities::{Abilities, FindBy, unserved};
 pub use error::{Error, ErrorKind};
 pub use registry::{AwsEndpoints, Clock, Options, Registry, Variables};
 #[cfg(feature = "provider-vault")]
@@ -221,8 +224,8 @@ pub trait Provider: Send + Sync {
     /// The provider's key in `spec.provider`.
     fn name(&self) -> &'static str;
 
-    /// What the provider can do.
-    fn capabilities(&self) -> Capabilities;
+    /// What the provider can do, told by what the README says of it.
+    fn abilities(&self) -> &'static Abilities;
 
     /// Checks the store's configuration without any I/O; admission and the controller both ask.
     ///

@@ -21,10 +21,11 @@ use crate::api::v1::ExternalSecretSpec;
 use crate::cluster::authorize::{StoreAccess, Verdict};
 use crate::cluster::bound_token::{BoundPod, claims_audience};
 use crate::model::external_secret::stores_named;
+use crate::model::failover::{Candidates, Fallback};
 use crate::model::pod_injection::memory::{AUDIENCE, pinned};
 use crate::model::pod_injection::{Materialisation, Pod};
-use crate::model::secret_store::{Store, StoreId};
-use crate::model::store_use::{self, Reader, Refusal};
+use crate::model::secret_store::StoreId;
+use crate::model::store_use::{self, Reader, Refusal, StoreFacts};
 use crate::secret::{SecretBytes, SecretMap};
 
 use super::{Reply, Webhook};
@@ -76,7 +77,7 @@ pub trait Values: Send + Sync {
         namespace: &str,
         name: &str,
         spec: &ExternalSecretSpec,
-        stores: &HashMap<StoreId, Arc<Store>>,
+        stores: &HashMap<StoreId, Candidates>,
     ) -> Result<SecretMap, Unfetched>;
 }
 
@@ -280,9 +281,11 @@ impl Work<'_> {
     async fn fetch(&self, asked: &Materialisation) -> Result<SecretMap, Unfetched> {
         let mut stores = HashMap::new();
         for id in stores_named(&self.owner.namespace, &asked.spec) {
-            self.permit(asked, &id).await.map_err(Unfetched::because)?;
+            let facts = self.permit(asked, &id, &id).await;
+            let facts = facts.map_err(Unfetched::because)?;
             if let Some(store) = self.webhook.view.whole_store(&id) {
-                stores.insert(id, store);
+                let fallbacks = self.fallbacks(asked, &id, &facts.fallbacks).await;
+                stores.insert(id, Candidates { store, fallbacks });
             }
         }
         let values = &self.served.values;
@@ -292,8 +295,40 @@ impl Work<'_> {
             .await
     }
 
-    /// Whether the pod's account may read what the spec reads of a store.
-    async fn permit(&self, asked: &Materialisation, id: &StoreId) -> Result<(), String> {
+    /// The stores in the place of `named`; those that the pod could not name itself are passed over.
+    async fn fallbacks(
+        &self,
+        asked: &Materialisation,
+        named: &StoreId,
+        ids: &[StoreId],
+    ) -> Vec<Fallback> {
+        let mut found = Vec::new();
+        for id in ids {
+            let facts = self.permit(asked, named, id).await;
+            let barred = match facts {
+                Err(why) => Some(why),
+                Ok(facts) => facts.failure.map(|why| format!("{id} is not ready: {why}")),
+            };
+            let store = self.webhook.view.whole_store(id);
+            found.push(match (barred, store) {
+                (None, Some(store)) => Fallback::Usable(store),
+                (why, _) => Fallback::Barred {
+                    store: id.clone(),
+                    why: format!("fallback {}", why.unwrap_or_else(|| id.to_string())),
+                },
+            });
+        }
+        found
+    }
+
+    /// Whether the pod's account may read of the store `id` what the spec reads of `named`; what the store
+    /// says.
+    async fn permit(
+        &self,
+        asked: &Materialisation,
+        named: &StoreId,
+        id: &StoreId,
+    ) -> Result<StoreFacts, String> {
         let BoundPod {
             namespace, account, ..
         } = &self.owner;
@@ -308,7 +343,7 @@ impl Work<'_> {
             labels: labels.as_ref(),
             account,
         };
-        let reads = store_use::reads(namespace, id, &asked.spec);
+        let reads = store_use::reads(namespace, named, &asked.spec);
         let class = &self.webhook.controller_class;
         store_use::check(&facts, class, &reader, &reads)
             .map_err(|(Refusal::Never(why) | Refusal::Unknown(why))| format!("{title}: {why}"))?;
@@ -319,7 +354,7 @@ impl Work<'_> {
             store: id.name.clone(),
         };
         match self.webhook.authorizer.may_use(&access).await {
-            Verdict::Allowed => Ok(()),
+            Verdict::Allowed => Ok(facts),
             Verdict::Denied(why) => Err(format!(
                 "{title}: service account {account} may not use it {why}; grant the verb \"use\" on the store"
             )),

@@ -18,13 +18,21 @@ use serde_json::Value;
 
 use super::Webhook;
 use super::review::{Answer, Operation, Request};
-use crate::api::well_known::KEY_SCOPE_ANNOTATION;
+use crate::api::well_known::{
+    FALLBACK_STORES_ANNOTATION, KEY_SCOPE_ANNOTATION, MAX_REQUESTS_ANNOTATION,
+};
 use crate::cluster::existence::{Kind, Named};
 use crate::model::complaint::{Complaint, Weight, join};
 use crate::model::secret_store::{StoreId, admits_namespace};
 
 /// Objects that an object names and whose existence is asked for, at most.
 const ASKED: usize = 10;
+/// Annotations of stores that are checked as their specs are.
+const STORE_ANNOTATIONS: [&str; 3] = [
+    KEY_SCOPE_ANNOTATION,
+    FALLBACK_STORES_ANNOTATION,
+    MAX_REQUESTS_ANNOTATION,
+];
 /// How long the answers may take; they are for warnings alone.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -51,9 +59,9 @@ struct Metadata {
 }
 
 impl Object {
-    fn key_scope(&self) -> Option<&str> {
+    fn annotation(&self, key: &str) -> Option<&str> {
         let annotations = self.metadata.annotations.as_ref()?;
-        annotations.get(KEY_SCOPE_ANNOTATION).map(String::as_str)
+        annotations.get(key).map(String::as_str)
     }
 
     fn spec<T: DeserializeOwned>(&self) -> Result<T, Findings> {
@@ -62,7 +70,8 @@ impl Object {
     }
 
     fn says_as(&self, old: &Self) -> bool {
-        self.spec == old.spec && self.key_scope() == old.key_scope()
+        let same = |key: &&str| self.annotation(key) == old.annotation(key);
+        self.spec == old.spec && STORE_ANNOTATIONS.iter().all(same)
     }
 }
 

@@ -17,8 +17,9 @@ use crate::api::meta::StoreKind;
 use crate::api::v1::{
     ClusterSecretStore, ExternalSecret, SecretStore, SecretStoreSpec, SecretStoreStatus,
 };
-use crate::api::well_known::{KEY_SCOPE_ANNOTATION, MATERIALISED_LABEL};
+use crate::api::well_known::MATERIALISED_LABEL;
 use crate::model::external_secret::target_name;
+use crate::model::request_rate;
 use crate::model::secret_store::{Store as WholeStore, StoreId};
 use crate::model::store_use::StoreFacts;
 
@@ -120,17 +121,13 @@ impl View for Watched {
                 let object = ObjectRef::new(&id.name).within(&id.namespace);
                 let cached = self.secret_stores.get(&object)?;
                 let store = cached.0.as_ref().ok()?;
-                Some(facts(id.kind, store, &store.spec, store.status.as_ref()))
+                Some(facts(id, store, &store.spec, store.status.as_ref()))
             }
             StoreKind::ClusterSecretStore => {
                 let cached = self.cluster_secret_stores.get(&ObjectRef::new(&id.name))?;
                 let store = cached.0.as_ref().ok()?;
-                Some(facts(
-                    id.kind,
-                    store,
-                    &store.spec.store,
-                    store.status.as_ref(),
-                ))
+                let spec = &store.spec.store;
+                Some(facts(id, store, spec, store.status.as_ref()))
             }
         }
     }
@@ -168,19 +165,21 @@ fn whole(id: &StoreId, object: &impl ResourceExt, spec: &SecretStoreSpec) -> Arc
         uid: object.uid().unwrap_or_default(),
         generation: object.meta().generation.unwrap_or_default(),
         provider: spec.provider.clone(),
+        rate: request_rate::of_store(id, object.annotations())
+            .ok()
+            .flatten(),
     })
 }
 
 fn facts(
-    kind: StoreKind,
+    id: &StoreId,
     object: &impl ResourceExt,
     spec: &SecretStoreSpec,
     status: Option<&SecretStoreStatus>,
 ) -> StoreFacts {
-    let key_scope = object.annotations().get(KEY_SCOPE_ANNOTATION);
     let unknown = SecretStoreStatus::default();
     let status = status.unwrap_or(&unknown);
-    StoreFacts::of(kind, spec, key_scope.map(String::as_str), status)
+    StoreFacts::of(id, spec, object.annotations(), status)
 }
 
 fn objects<K>(client: &Client) -> (Store<Guarded<K>>, impl Future<Output = ()> + Send + use<K>)

@@ -67,6 +67,10 @@ pub const POD_STATUS_ANNOTATION: &str = "latchkey.dev/status";
 pub const POD_INLINE_RECORD_ANNOTATION: &str = "latchkey.dev/inline-references";
 /// Annotation of a store with the remote keys that pods may read, by namespace and service account.
 pub const KEY_SCOPE_ANNOTATION: &str = "latchkey.dev/key-scope";
+/// Annotation of a store with the stores that serve in its place while it is down, in order.
+pub const FALLBACK_STORES_ANNOTATION: &str = "latchkey.dev/fallback-stores";
+/// Annotation of a store with the requests a second that are sent to it at most.
+pub const MAX_REQUESTS_ANNOTATION: &str = "latchkey.dev/max-requests-per-second";
 /// Label written on an injected pod.
 pub const INJECTED_LABEL: &str = "latchkey.dev/injected";
 /// Label on a Secret that was materialised for pods.

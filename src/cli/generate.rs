@@ -5,6 +5,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use clap::CommandFactory as _;
 
+use crate::providers::{self, Registry};
+
+/// What stands before the matrix of providers.
+const MATRIX_BEGINS: &str = "<!-- providers: made by `latchkey generate` -->";
+/// What stands behind it.
+const MATRIX_ENDS: &str = "<!-- providers end -->";
+
 /// Flags of `latchkey generate`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -17,6 +24,9 @@ pub(super) struct Args {
     /// Folder of the Helm chart, whose `files` are the same manifests
     #[arg(long, default_value = "charts/latchkey", value_name = "DIR")]
     chart: PathBuf,
+    /// File that holds the matrix of providers between its marks
+    #[arg(long, default_value = "README.md", value_name = "FILE")]
+    readme: PathBuf,
 }
 
 /// Writes or checks.
@@ -32,7 +42,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
             .into_iter()
             .chain(is_installed.then_some(in_chart))
     });
-    for (path, text) in manifests {
+    let readme = (args.readme.clone(), readme(&args.readme)?);
+    for (path, text) in manifests.chain([readme]) {
         if std::fs::read_to_string(&path).is_ok_and(|present| present == text) {
             continue;
         }
@@ -51,6 +62,27 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     } else {
         bail!("stale: {}; run `latchkey generate`", stale.join(", "))
     }
+}
+
+/// The README with the matrix as the providers have it.
+fn readme(path: &Path) -> anyhow::Result<String> {
+    let present = std::fs::read_to_string(path);
+    let present = present.with_context(|| format!("failed to read {}", path.display()))?;
+    let registry = Registry::new(&providers::Options::default())?;
+    let marked = || {
+        let (before, rest) = present.split_once(MATRIX_BEGINS)?;
+        let (_, after) = rest.split_once(MATRIX_ENDS)?;
+        Some(format!(
+            "{before}{MATRIX_BEGINS}\n\n{}\n{MATRIX_ENDS}{after}",
+            registry.matrix()
+        ))
+    };
+    marked().with_context(|| {
+        format!(
+            "{}: the lines {MATRIX_BEGINS} and {MATRIX_ENDS} are missing; the matrix goes between them",
+            path.display()
+        )
+    })
 }
 
 /// In the chart, CRDs say that they and so everybody's objects outlive the release.

@@ -112,6 +112,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
         .context("failed to find the cluster; set KUBECONFIG or run in a pod")?;
     let registry = Registry::new(&providers::Options {
         variables: Arc::new(variable),
+        metrics: metrics.clone(),
         ..operator.remotes.clone().into()
     })?;
     let shared = Shared {

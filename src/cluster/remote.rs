@@ -23,6 +23,7 @@ use kube::config::{
 };
 use kube::{Api, Client, Config};
 
+use crate::budget;
 use crate::cluster::request;
 use crate::cluster::secrets::contents;
 use crate::secret::{SecretBytes, SecretMap};
@@ -283,7 +284,7 @@ impl Remote {
             ..SelfSubjectAccessReview::default()
         };
         let api: Api<SelfSubjectAccessReview> = Api::all(self.client.clone());
-        let reviewed = request::bounded(api.create(&PostParams::default(), &review)).await;
+        let reviewed = sent(api.create(&PostParams::default(), &review)).await;
         let reviewed = reviewed.map_err(|error| failed("ask for own permissions", error))?;
         Ok(reviewed.status.is_some_and(|status| status.allowed))
     }
@@ -293,7 +294,7 @@ impl Remote {
 impl RemoteCluster for Remote {
     async fn secret(&self, namespace: &str, name: &str) -> Result<Option<RemoteSecret>, Error> {
         let api = self.secrets(namespace);
-        let secret = request::bounded(api.get_opt(name)).await;
+        let secret = sent(api.get_opt(name)).await;
         let secret =
             secret.map_err(|error| failed(&format!("read Secret {namespace}/{name}"), error))?;
         Ok(secret.map(RemoteSecret::from))
@@ -314,7 +315,7 @@ impl RemoteCluster for Remote {
             .limit(PAGE);
         let mut secrets = Vec::new();
         loop {
-            let page = request::bounded(api.list(&parameters)).await;
+            let page = sent(api.list(&parameters)).await;
             let page =
                 page.map_err(|error| failed(&format!("list Secrets of {namespace}"), error))?;
             secrets.extend(page.items.into_iter().map(RemoteSecret::from));
@@ -333,7 +334,7 @@ impl RemoteCluster for Remote {
             ..SelfSubjectRulesReview::default()
         };
         let api: Api<SelfSubjectRulesReview> = Api::all(self.client.clone());
-        let reviewed = request::bounded(api.create(&PostParams::default(), &review)).await;
+        let reviewed = sent(api.create(&PostParams::default(), &review)).await;
         let reviewed = reviewed.map_err(|error| failed("ask for own permissions", error))?;
         let covers =
             |listed: &[String], wanted: &str| listed.iter().any(|one| one == wanted || one == "*");
@@ -379,6 +380,12 @@ impl From<Secret> for RemoteSecret {
             data: contents(secret.data),
         }
     }
+}
+
+/// Sends a request when the budget within which it is called has a turn for it.
+async fn sent<T>(request: impl Future<Output = kube::Result<T>>) -> Result<T, request::Error> {
+    budget::turn().await;
+    request::bounded(request).await
 }
 
 fn failed(action: &str, error: request::Error) -> Error {

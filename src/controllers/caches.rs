@@ -12,9 +12,11 @@ use crate::api::meta::{Condition, StoreKind};
 use crate::api::v1::{
     ClusterSecretStore, ExternalSecret, SecretStore, SecretStoreSpec, SecretStoreStatus,
 };
-use crate::api::well_known::CONDITION_READY;
-use crate::api::well_known::KEY_SCOPE_ANNOTATION;
+use crate::api::well_known::{CONDITION_READY, FALLBACK_STORES_ANNOTATION, POD_PREFIX};
 use crate::controllers::watch::Guarded;
+use crate::model::complaint::Complaint;
+use crate::model::failover;
+use crate::model::request_rate;
 use crate::model::secret_store::{Store, StoreId};
 use crate::model::store_use::StoreFacts;
 
@@ -44,15 +46,26 @@ pub(crate) struct CachedStore {
     pub status: SecretStoreStatus,
     /// When it was made.
     pub created: jiff::Timestamp,
-    /// The annotation `latchkey.dev/key-scope`.
-    pub key_scope: Option<String>,
+    /// Its annotations under `latchkey.dev/`.
+    pub annotations: BTreeMap<String, String>,
 }
 
 impl CachedStore {
     /// What it says about its use by pods.
     pub(crate) fn facts(&self) -> StoreFacts {
-        let kind = self.store.id.kind;
-        StoreFacts::of(kind, &self.spec, self.key_scope.as_deref(), &self.status)
+        StoreFacts::of(&self.store.id, &self.spec, &self.annotations, &self.status)
+    }
+
+    /// The stores that serve in its place while it is down.
+    ///
+    /// # Errors
+    /// When its annotation cannot be read; nothing serves in its place then.
+    pub(crate) fn fallbacks(&self) -> Result<Vec<StoreId>, Complaint> {
+        let named = self.annotations.get(FALLBACK_STORES_ANNOTATION);
+        named.map_or_else(
+            || Ok(Vec::new()),
+            |text| failover::fallbacks(&self.store.id, text),
+        )
     }
 
     /// The condition Ready, once the store was validated.
@@ -69,7 +82,10 @@ impl CachedStore {
             .ready()
             .map(|ready| ready.status.as_str())
             .unwrap_or_default();
-        format!("{} {} {ready}", self.store.uid, self.store.generation)
+        let Store {
+            uid, generation, ..
+        } = &*self.store;
+        format!("{uid} {generation} {ready} {:?}", self.annotations)
     }
 }
 
@@ -149,9 +165,14 @@ fn reduced(
     status: Option<SecretStoreStatus>,
 ) -> CachedStore {
     let created = metadata.creation_timestamp.as_ref();
-    let annotations = metadata.annotations.as_ref();
+    let annotations = metadata.annotations.iter().flatten();
+    let ours = annotations.filter(|(key, _)| key.starts_with(POD_PREFIX));
+    let annotations: BTreeMap<_, _> = ours
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect();
     CachedStore {
         store: Arc::new(Store {
+            rate: request_rate::of_store(&id, &annotations).ok().flatten(),
             id,
             uid: metadata.uid.clone().unwrap_or_default(),
             generation: metadata.generation.unwrap_or_default(),
@@ -160,6 +181,9 @@ fn reduced(
         spec: spec.clone(),
         status: status.unwrap_or_default(),
         created: created.map_or(jiff::Timestamp::UNIX_EPOCH, |time| time.0),
-        key_scope: annotations.and_then(|all| all.get(KEY_SCOPE_ANNOTATION).cloned()),
+        annotations,
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

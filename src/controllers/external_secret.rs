@@ -5,6 +5,7 @@
 
 mod apply;
 mod brake;
+mod failover;
 mod fetch;
 mod index;
 mod keep;
@@ -18,6 +19,7 @@ mod preview;
 mod pulse;
 mod render;
 mod restrain;
+mod sources;
 mod status;
 mod triggers;
 mod verify;
@@ -52,15 +54,16 @@ use plan::{Failure, Step, next_step};
 use status::Outcome;
 
 pub(crate) use brake::Brake;
+pub(crate) use failover::Outages;
 pub(in crate::controllers) use fetch::{Wanted, fetch};
 pub(crate) use lanes::Lanes;
 pub(crate) use memory::Memories;
-pub(in crate::controllers) use observe::{Sources, store_state};
 pub(crate) use plan::Consent;
+use plan::rest_after_success;
 pub(in crate::controllers) use plan::store_trouble;
-use plan::{rest_after_success, window_start};
 pub(crate) use preview::{Forecast, Values, forecast};
 pub(in crate::controllers) use render::{content, templated, transformed};
+pub(in crate::controllers) use sources::{Sources, store_state};
 pub(crate) use triggers::{Trigger, Waker, watch_external_secrets, watch_secrets};
 
 /// Longest wait between two tries of an object that failed.
@@ -225,7 +228,7 @@ async fn reconcile_readable(object: &ExternalSecret, worker: &Worker) -> Result<
             Step::Keep
         } else {
             Step::Fetch {
-                not_before: drift_share(&snapshot, now),
+                not_before: snapshot.window_start(now),
             }
         };
         if step == Step::Verify {
@@ -262,8 +265,8 @@ async fn follow(
     match ended {
         Ended::Raced(wait) => Ok(Action::requeue(wait)),
         Ended::Failed(failure) => tell_failure(object, worker, failure, snapshot.version).await,
-        Ended::Told(outcome, occurrence) => {
-            tell_success(object, worker, snapshot, outcome, occurrence).await
+        Ended::Told(outcome, occurrences) => {
+            tell_success(object, worker, snapshot, outcome, occurrences).await
         }
     }
 }
@@ -298,7 +301,7 @@ async fn tell_success(
     worker: &Worker,
     snapshot: Snapshot,
     outcome: Outcome,
-    occurrence: Option<Occurrence>,
+    occurrences: Vec<Occurrence>,
 ) -> Result<Action, Error> {
     let context = &worker.context;
     let now = context.now();
@@ -332,7 +335,7 @@ async fn tell_success(
         &snapshot.key.1,
         true,
     );
-    for occurrence in occurrence.into_iter().chain(deleted) {
+    for occurrence in occurrences.into_iter().chain(deleted) {
         context
             .events
             .publish(&object.object_ref(&()), occurrence)
@@ -435,12 +438,4 @@ fn rest(snapshot: &Snapshot, now: Timestamp) -> Option<Duration> {
         .as_ref()
         .ok()
         .and_then(|spec| rest_after_success(spec, now))
-}
-
-/// Values for the repair of a Secret that was tampered with may be those of the present window.
-fn drift_share(snapshot: &Snapshot, now: Timestamp) -> Timestamp {
-    snapshot
-        .parsed
-        .as_ref()
-        .map_or(now, |spec| window_start(spec, now))
 }

@@ -6,6 +6,7 @@
 
 mod demand;
 mod pass;
+mod permit;
 mod plan;
 mod pod;
 mod queue;

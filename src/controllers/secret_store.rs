@@ -20,6 +20,7 @@ use kube::{Resource, ResourceExt as _};
 
 use crate::api::meta::StoreKind;
 use crate::api::v1::{ClusterSecretStore, SecretStore};
+use crate::api::well_known::FALLBACK_STORES_ANNOTATION;
 use crate::cluster::events::Occurrence;
 use crate::cluster::request::Error;
 use crate::cluster::status_patch::{patch_cluster, patch_namespaced};
@@ -28,8 +29,9 @@ use crate::controllers::caches::{CachedStore, Caches, cluster_store, namespaced_
 use crate::controllers::external_secret::Waker;
 use crate::controllers::schedule::retry_wait;
 use crate::controllers::watch::Guarded;
+use crate::model::request_rate;
 use crate::model::secret_store::{StoreId, validation_interval};
-use crate::providers::{ClientContext, Validation};
+use crate::providers::{Capabilities, ClientContext, Validation};
 use crate::telemetry::metrics::Subject;
 
 use status::{Verdict, VerdictError};
@@ -96,16 +98,18 @@ pub(crate) async fn watch<K: StoreObject>(
     waker: Waker,
     changes: impl Stream<Item = Event<Guarded<K>>>,
 ) {
-    let mut generations: HashMap<(String, String), (Option<String>, Option<i64>)> = HashMap::new();
+    let mut generations = HashMap::new();
     changes
         .for_each(|change| {
             match change {
                 Event::Apply(object) | Event::InitApply(object) => {
-                    if let Ok(store) = &object.0 {
-                        waker.store_changed(&context, &store.cached());
+                    let cached = object.0.as_ref().ok().map(StoreObject::cached);
+                    if let Some(store) = &cached {
+                        waker.store_changed(&context, store);
                     }
                     let key = (object.namespace().unwrap_or_default(), object.name_any());
-                    let generation = (object.uid(), object.meta().generation);
+                    let notes = cached.map(|store| store.annotations);
+                    let generation = (object.uid(), object.meta().generation, notes);
                     if generations.insert(key, generation.clone()).as_ref() != Some(&generation) {
                         send(&queue, ObjectRef::from_obj(&object));
                     }
@@ -151,6 +155,7 @@ fn subject<K: StoreObject>() -> Subject {
 
 struct Worker {
     context: Arc<Context>,
+    caches: Caches,
     failures: Mutex<HashMap<StoreId, u32>>,
 }
 
@@ -163,6 +168,7 @@ pub(crate) async fn run(
 ) {
     let worker = Arc::new(Worker {
         context,
+        caches: caches.clone(),
         failures: Mutex::default(),
     });
     let namespaced = work(
@@ -260,7 +266,16 @@ async fn pass<K: StoreObject>(object: &Guarded<K>, worker: &Worker) -> Result<Ac
     }
     let context = &worker.context;
     let (interval, verdict) = match validation_interval(&cached.spec) {
-        Ok(interval) => (interval, validate(context, &cached).await),
+        Ok(interval) => {
+            let verdict = validate(context, &cached).await;
+            let remarks = || remarks(&worker.caches, &cached);
+            let verdict = verdict.map(|(validation, capabilities)| Verdict {
+                validation,
+                capabilities,
+                remarks: remarks(),
+            });
+            (interval, verdict)
+        }
         Err(complaint) => (
             None,
             Err(VerdictError::Configuration(complaint.to_string())),
@@ -295,7 +310,30 @@ async fn pass<K: StoreObject>(object: &Guarded<K>, worker: &Worker) -> Result<Ac
     }))
 }
 
-async fn validate(context: &Context, cached: &CachedStore) -> Result<Verdict, VerdictError> {
+/// What its annotations ask for in vain: the store works without it.
+fn remarks(caches: &Caches, cached: &CachedStore) -> Vec<String> {
+    let rate = request_rate::of_store(&cached.store.id, &cached.annotations);
+    let rate = rate
+        .err()
+        .map(|complaint| format!("its budget is the default: {complaint}"));
+    let fallbacks = match cached.fallbacks() {
+        Ok(fallbacks) => fallbacks,
+        Err(complaint) => {
+            let nobody = format!("no store serves in its place: {complaint}");
+            return rate.into_iter().chain([nobody]).collect();
+        }
+    };
+    let absent = fallbacks.iter().filter(|id| caches.store(id).is_none());
+    let absent = absent.map(|id| {
+        format!("fallback {id} is not there; create it or correct {FALLBACK_STORES_ANNOTATION}")
+    });
+    rate.into_iter().chain(absent).collect()
+}
+
+async fn validate(
+    context: &Context,
+    cached: &CachedStore,
+) -> Result<(Validation, Capabilities), VerdictError> {
     let provider = context
         .registry
         .provider(&cached.store)
@@ -315,10 +353,7 @@ async fn validate(context: &Context, cached: &CachedStore) -> Result<Verdict, Ve
         .validate()
         .await
         .map_err(|error| VerdictError::validation(&error))?;
-    Ok(Verdict {
-        validation,
-        capabilities: provider.capabilities(),
-    })
+    Ok((validation, provider.abilities().capabilities()))
 }
 
 /// Writes the status and publishes an Event where they say something new.

@@ -31,6 +31,7 @@ pub(super) async fn session(
         uid: String::new(),
         generation: 0,
         provider: SecretStoreProvider::default(),
+        rate: None,
     };
     let asked = ClientContext {
         store: Arc::new(store),

@@ -20,6 +20,7 @@ pub(super) fn as_store(context: &Context, name: &str) -> ClientContext {
         uid: String::new(),
         generation: 0,
         provider: SecretStoreProvider::default(),
+        rate: None,
     };
     ClientContext {
         store: Arc::new(store),

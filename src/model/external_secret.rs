@@ -257,6 +257,13 @@ fn parse_target(
     }
 }
 
+impl std::fmt::Display for StoreId {
+    /// Kind and name, as people are told of a store.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {:?}", self.kind.as_str(), self.name)
+    }
+}
+
 impl StoreId {
     /// Names a store as an object of `namespace` sees it.
     #[must_use]

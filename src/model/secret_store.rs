@@ -13,6 +13,7 @@ use crate::api::meta::StoreKind;
 use crate::api::v1::{SecretStoreProvider, SecretStoreSpec, StoreCondition};
 use crate::model::complaint::Complaint;
 use crate::model::duration;
+use crate::model::request_rate::RequestRate;
 
 pub use check::{NamedSecret, check, named_secrets, unreadable};
 
@@ -41,6 +42,8 @@ pub struct Store {
     pub generation: i64,
     /// The provider block.
     pub provider: SecretStoreProvider,
+    /// How often it is called at most; `None` is the process's default.
+    pub rate: Option<RequestRate>,
 }
 
 /// How often a store is validated; `None` leaves it to the controller's default.

@@ -7,9 +7,10 @@ use globset::{Glob, GlobBuilder, GlobMatcher};
 
 use crate::api::meta::StoreKind;
 use crate::api::v1::{ExternalSecretSpec, SecretStoreSpec, SecretStoreStatus, StoreCondition};
-use crate::api::well_known::{CONDITION_READY, KEY_SCOPE_ANNOTATION};
+use crate::api::well_known::{CONDITION_READY, FALLBACK_STORES_ANNOTATION, KEY_SCOPE_ANNOTATION};
 use crate::model::complaint::Complaint;
 use crate::model::controller_class::ControllerClass;
+use crate::model::failover;
 use crate::model::secret_store::{StoreId, admits_namespace};
 
 /// What a store says about its use.
@@ -23,29 +24,35 @@ pub struct StoreFacts {
     pub key_scope: Option<String>,
     /// The message of the condition Ready where that is False.
     pub failure: Option<String>,
+    /// The stores that the annotation `latchkey.dev/fallback-stores` names; none where it cannot be read.
+    pub fallbacks: Vec<StoreId>,
 }
 
 impl StoreFacts {
-    /// What a store of `kind` says by its spec, its annotation `latchkey.dev/key-scope` and its status.
+    /// What the store `id` says by its spec, its annotations and its status.
     #[must_use]
     pub fn of(
-        kind: StoreKind,
+        id: &StoreId,
         spec: &SecretStoreSpec,
-        key_scope: Option<&str>,
+        annotations: &BTreeMap<String, String>,
         status: &SecretStoreStatus,
     ) -> Self {
-        let conditions = match kind {
+        let conditions = match id.kind {
             StoreKind::SecretStore => Vec::new(),
             StoreKind::ClusterSecretStore => spec.conditions.clone(),
         };
         let mut told = status.conditions.iter();
         let failed = told
             .find(|condition| condition.type_ == CONDITION_READY && condition.status == "False");
+        let fallbacks = annotations
+            .get(FALLBACK_STORES_ANNOTATION)
+            .and_then(|text| failover::fallbacks(id, text).ok());
         Self {
             conditions,
             controller: spec.controller.clone(),
-            key_scope: key_scope.map(str::to_owned),
+            key_scope: annotations.get(KEY_SCOPE_ANNOTATION).cloned(),
             failure: failed.map(|condition| condition.message.clone().unwrap_or_default()),
+            fallbacks: fallbacks.unwrap_or_default(),
         }
     }
 }
@@ -246,7 +253,7 @@ mod tests {
             conditions: serde_json::from_value(value["conditions"].clone()).unwrap_or_default(),
             key_scope: value["scope"].as_str().map(str::to_owned),
             controller: value["controller"].as_str().map(str::to_owned),
-            failure: None,
+            ..StoreFacts::default()
         }
     }
 
@@ -369,13 +376,23 @@ mod tests {
             let ready = serde_json::json!({"type": "Ready", "status": ready, "message": "why"});
             serde_json::from_value(serde_json::json!({"conditions": [ready]})).unwrap()
         };
-        let facts = |kind, ready| StoreFacts::of(kind, &spec, Some("a/*"), &status(ready));
+        let annotations = BTreeMap::from([
+            (KEY_SCOPE_ANNOTATION.to_owned(), "a/*".to_owned()),
+            (FALLBACK_STORES_ANNOTATION.to_owned(), "copy".to_owned()),
+        ]);
+        let facts = |kind, ready| {
+            let id = StoreId::new(kind, "team", "main");
+            StoreFacts::of(&id, &spec, &annotations, &status(ready))
+        };
         let cluster = facts(StoreKind::ClusterSecretStore, "False");
         assert_eq!(cluster.conditions, spec.conditions);
         assert_eq!(cluster.failure.as_deref(), Some("why"));
         assert_eq!(cluster.key_scope.as_deref(), Some("a/*"));
         assert_eq!(cluster.controller.as_deref(), Some("c"));
+        let copy = |kind| StoreId::new(kind, "team", "copy");
+        assert_eq!(cluster.fallbacks, [copy(StoreKind::ClusterSecretStore)]);
         let namespaced = facts(StoreKind::SecretStore, "True");
+        assert_eq!(namespaced.fallbacks, [copy(StoreKind::SecretStore)]);
         assert!(namespaced.conditions.is_empty() && namespaced.failure.is_none());
     }
 }

@@ -15,8 +15,8 @@ use super::logins::Identity;
 use super::rest::{Api, Failure, Request, below};
 use super::service::{Service, has_credentials, is_referent};
 use super::{
-    Capabilities, ClientContext, Error, Options, Provider, SecretsClient, Validation, credential,
-    part,
+    Abilities, ClientContext, Error, FindBy, Options, Provider, SecretsClient, Validation,
+    credential, part,
 };
 use crate::api::v1::AkeylessProvider;
 use crate::model::push::{Push, Target};
@@ -82,14 +82,24 @@ impl Akeyless {
     }
 }
 
+/// What it can do.
+const ABILITIES: Abilities = Abilities {
+    read: "static secrets; access key, ServiceAccount",
+    find: &[FindBy::Name, FindBy::Path, FindBy::Tags],
+    push: "yes, what an operator made",
+    version: "yes",
+    metadata: "",
+    tested: "a double",
+};
+
 #[async_trait]
 impl Provider for Akeyless {
     fn name(&self) -> &'static str {
         NAME
     }
 
-    fn capabilities(&self) -> Capabilities {
-        Capabilities::ReadWrite
+    fn abilities(&self) -> &'static Abilities {
+        &ABILITIES
     }
 
     fn check(&self, store: &Store) -> Result<(), Error> {
@@ -230,7 +240,7 @@ impl AkeylessClient {
     }
 
     async fn named(&self, reference: &RemoteRef) -> Result<SecretBytes, Error> {
-        part::check(&API, reference, true)?;
+        part::check(&API, reference, &ABILITIES)?;
         let RemoteRef { key, version, .. } = reference;
         let version = match version.as_str() {
             "" => None,

@@ -25,7 +25,7 @@ use async_trait::async_trait;
 use super::logins::{Identity, Logins};
 use super::window::Window;
 use super::{
-    Capabilities, ClientContext, Clock, Error, ErrorKind, Options, Provider, SecretsClient,
+    Abilities, ClientContext, Clock, Error, ErrorKind, FindBy, Options, Provider, SecretsClient,
 };
 use crate::api::v1::{AwsProvider, AwsService, AwsSessionTagsPolicy};
 use crate::model::secret_store::Store;
@@ -102,14 +102,24 @@ impl Aws {
     }
 }
 
+/// What it can do.
+const ABILITIES: Abilities = Abilities {
+    read: "Secrets Manager, Parameter Store; access keys, roles, IRSA, pod identity",
+    find: &[FindBy::Name, FindBy::Path, FindBy::Tags],
+    push: "yes, marked by tag",
+    version: "stage, id, number, label",
+    metadata: "tags",
+    tested: "moto 5.2, which checks signatures and policies",
+};
+
 #[async_trait]
 impl Provider for Aws {
     fn name(&self) -> &'static str {
         NAME
     }
 
-    fn capabilities(&self) -> Capabilities {
-        Capabilities::ReadWrite
+    fn abilities(&self) -> &'static Abilities {
+        &ABILITIES
     }
 
     fn check(&self, store: &Store) -> Result<(), Error> {

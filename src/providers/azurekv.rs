@@ -23,8 +23,8 @@ use super::desk::{Desk, Token};
 use super::logins::{Identity, Logins};
 use super::window::Window;
 use super::{
-    Capabilities, ClientContext, Error, ErrorKind, Options, Provider, SecretsClient, Validation,
-    cloud_json, value_error,
+    Abilities, ClientContext, Error, ErrorKind, FindBy, Options, Provider, SecretsClient,
+    Validation, cloud_json, value_error,
 };
 use crate::api::v1::AzureKeyVaultProvider;
 use crate::model::push::{Push, Target};
@@ -91,14 +91,24 @@ impl AzureKv {
     }
 }
 
+/// What it can do.
+const ABILITIES: Abilities = Abilities {
+    read: "secrets, certificates, keys",
+    find: &[FindBy::Name, FindBy::Tags],
+    push: "yes, marked objects only",
+    version: "yes",
+    metadata: "tags",
+    tested: "doubles of Entra ID and Key Vault that check tokens; Azure's Python clients hold these to the protocol",
+};
+
 #[async_trait]
 impl Provider for AzureKv {
     fn name(&self) -> &'static str {
         NAME
     }
 
-    fn capabilities(&self) -> Capabilities {
-        Capabilities::ReadWrite
+    fn abilities(&self) -> &'static Abilities {
+        &ABILITIES
     }
 
     fn check(&self, store: &Store) -> Result<(), Error> {

@@ -16,7 +16,8 @@ use super::logins::Identity;
 use super::rest::{Api, Failure, Request, below};
 use super::service::{Service, has_credentials, is_referent};
 use super::{
-    Capabilities, ClientContext, Clock, Error, Options, Provider, SecretsClient, Validation, part,
+    Abilities, ClientContext, Clock, Error, FindBy, Options, Provider, SecretsClient, Validation,
+    part,
 };
 use crate::api::v1::BarbicanProvider;
 use crate::http;
@@ -87,14 +88,24 @@ impl Barbican {
     }
 }
 
+/// What it can do.
+const ABILITIES: Abilities = Abilities {
+    read: "by id; Keystone password",
+    find: &[FindBy::Name],
+    push: "",
+    version: "",
+    metadata: "",
+    tested: "a double",
+};
+
 #[async_trait]
 impl Provider for Barbican {
     fn name(&self) -> &'static str {
         NAME
     }
 
-    fn capabilities(&self) -> Capabilities {
-        Capabilities::ReadOnly
+    fn abilities(&self) -> &'static Abilities {
+        &ABILITIES
     }
 
     fn check(&self, store: &Store) -> Result<(), Error> {
@@ -220,7 +231,7 @@ impl BarbicanClient {
     }
 
     async fn named(&self, reference: &RemoteRef) -> Result<SecretBytes, Error> {
-        part::check(&API, reference, false)?;
+        part::check(&API, reference, &ABILITIES)?;
         // The address by which Barbican itself names a secret ends with its id.
         let id = reference.key.trim_end_matches('/').rsplit('/').next();
         let value = self.payload(id.unwrap_or_default()).await?;

@@ -17,8 +17,8 @@ use super::logins::Identity;
 use super::rest::{Api, Failure, Request, below};
 use super::service::{Service, Session, has_credentials, is_referent};
 use super::{
-    Capabilities, ClientContext, Error, Options, Provider, SecretsClient, Validation, credential,
-    part,
+    Abilities, ClientContext, Error, FindBy, Options, Provider, SecretsClient, Validation,
+    credential, part,
 };
 use crate::api::v1::ConjurProvider;
 use crate::model::remote::{Find, RemoteRef};
@@ -79,14 +79,24 @@ impl Conjur {
     }
 }
 
+/// What it can do.
+const ABILITIES: Abilities = Abilities {
+    read: "API key, JWT, certificate",
+    find: &[FindBy::Name, FindBy::Tags],
+    push: "",
+    version: "yes",
+    metadata: "",
+    tested: "a double",
+};
+
 #[async_trait]
 impl Provider for Conjur {
     fn name(&self) -> &'static str {
         NAME
     }
 
-    fn capabilities(&self) -> Capabilities {
-        Capabilities::ReadOnly
+    fn abilities(&self) -> &'static Abilities {
+        &ABILITIES
     }
 
     fn check(&self, store: &Store) -> Result<(), Error> {
@@ -225,7 +235,7 @@ impl ConjurClient {
     }
 
     async fn named(&self, reference: &RemoteRef) -> Result<SecretBytes, Error> {
-        part::check(&API, reference, true)?;
+        part::check(&API, reference, &ABILITIES)?;
         let RemoteRef { key, version, .. } = reference;
         if !version.is_empty() && version.parse::<u32>().is_err() {
             let message = format!("key {key:?}: version {version:?} is not a number");

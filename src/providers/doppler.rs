@@ -14,7 +14,8 @@ use super::logins::{Fingerprint, Granted, Identity, Login};
 use super::rest::{Api, Failure, Request, authorization, below, trimmed};
 use super::service::{Service, Session, has_credentials, is_referent};
 use super::{
-    Capabilities, ClientContext, Clock, Error, Options, Provider, SecretsClient, Validation, part,
+    Abilities, ClientContext, Clock, Error, FindBy, Options, Provider, SecretsClient, Validation,
+    part,
 };
 use crate::api::meta::{SecretKeySelector, StoreKind};
 use crate::api::v1::{DopplerOidcConfig, DopplerProvider};
@@ -79,14 +80,24 @@ impl Doppler {
     }
 }
 
+/// What it can do.
+const ABILITIES: Abilities = Abilities {
+    read: "a config, once a window; token or OIDC",
+    find: &[FindBy::Name, FindBy::Path],
+    push: "yes, by property",
+    version: "",
+    metadata: "",
+    tested: "a double",
+};
+
 #[async_trait]
 impl Provider for Doppler {
     fn name(&self) -> &'static str {
         NAME
     }
 
-    fn capabilities(&self) -> Capabilities {
-        Capabilities::ReadWrite
+    fn abilities(&self) -> &'static Abilities {
+        &ABILITIES
     }
 
     fn check(&self, store: &Store) -> Result<(), Error> {
@@ -318,7 +329,7 @@ fn denied(mut failure: Failure) -> Error {
 #[async_trait]
 impl SecretsClient for DopplerClient {
     async fn get(&self, reference: &RemoteRef) -> Result<SecretBytes, Error> {
-        part::check(&API, reference, false)?;
+        part::check(&API, reference, &ABILITIES)?;
         let values = self.values(None).await?;
         let value = values.get(&reference.key);
         let value = value.ok_or_else(|| part::missing(&API, reference))?;
@@ -326,7 +337,7 @@ impl SecretsClient for DopplerClient {
     }
 
     async fn get_map(&self, reference: &RemoteRef) -> Result<SecretMap, Error> {
-        part::check(&API, reference, false)?;
+        part::check(&API, reference, &ABILITIES)?;
         let values = self.values(None).await?;
         let value = values.get(&reference.key);
         let value = value.ok_or_else(|| part::missing(&API, reference))?;

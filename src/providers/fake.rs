@@ -7,7 +7,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::{
-    Capabilities, ClientContext, Error, ErrorKind, Provider, SecretsClient, Validation, value_error,
+    Abilities, ClientContext, Error, ErrorKind, FindBy, Provider, SecretsClient, Validation,
+    value_error,
 };
 use crate::api::v1::{FakeProvider, FakeProviderData};
 use crate::model::remote::{Find, RemoteRef};
@@ -20,14 +21,24 @@ const NAME: &str = "fake";
 /// The provider.
 pub(super) struct Fake;
 
+/// What it can do.
+const ABILITIES: Abilities = Abilities {
+    read: "what the store itself says",
+    find: &[FindBy::Name, FindBy::Path],
+    push: "",
+    version: "yes",
+    metadata: "",
+    tested: "itself",
+};
+
 #[async_trait]
 impl Provider for Fake {
     fn name(&self) -> &'static str {
         NAME
     }
 
-    fn capabilities(&self) -> Capabilities {
-        Capabilities::ReadOnly
+    fn abilities(&self) -> &'static Abilities {
+        &ABILITIES
     }
 
     fn check(&self, store: &Store) -> Result<(), Error> {

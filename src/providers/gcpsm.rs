@@ -24,8 +24,8 @@ use super::desk::Desk;
 use super::logins::{Identity, Logins};
 use super::window::Window;
 use super::{
-    Capabilities, ClientContext, Error, ErrorKind, Options, Provider, SecretsClient, Validation,
-    cloud_json, value_error,
+    Abilities, ClientContext, Error, ErrorKind, FindBy, Options, Provider, SecretsClient,
+    Validation, cloud_json, value_error,
 };
 use crate::api::v1::GcpSmProvider;
 use crate::model::push::{Push, Target};
@@ -114,14 +114,24 @@ impl Engine {
     }
 }
 
+/// What it can do.
+const ABILITIES: Abilities = Abilities {
+    read: "every login but AWS credentials",
+    find: &[FindBy::Name, FindBy::Path, FindBy::Tags],
+    push: "yes, marked secrets only",
+    version: "yes",
+    metadata: "labels, annotations",
+    tested: "doubles of Google's token services and Secret Manager; Google's Python clients hold these to the protocol",
+};
+
 #[async_trait]
 impl Provider for GcpSm {
     fn name(&self) -> &'static str {
         NAME
     }
 
-    fn capabilities(&self) -> Capabilities {
-        Capabilities::ReadWrite
+    fn abilities(&self) -> &'static Abilities {
+        &ABILITIES
     }
 
     fn check(&self, store: &Store) -> Result<(), Error> {

@@ -19,9 +19,7 @@ use reqwest::{Method, Url};
 use super::logins::Identity;
 use super::rest::{Api, Failure, Request, below};
 use super::service::{Service, Session, is_referent};
-use super::{
-    Capabilities, ClientContext, Clock, Error, Options, Provider, SecretsClient, Validation,
-};
+use super::{Abilities, ClientContext, Clock, Error, Options, Provider, SecretsClient, Validation};
 use crate::api::meta::StoreKind;
 use crate::api::v1::{GithubProvider, GithubSecretVisibility};
 use crate::model::push::{Push, Target};
@@ -62,14 +60,24 @@ impl Github {
     }
 }
 
+/// What it can do.
+const ABILITIES: Abilities = Abilities {
+    read: "",
+    find: &[],
+    push: "Actions secrets, sealed",
+    version: "",
+    metadata: "",
+    tested: "a double",
+};
+
 #[async_trait]
 impl Provider for Github {
     fn name(&self) -> &'static str {
         NAME
     }
 
-    fn capabilities(&self) -> Capabilities {
-        Capabilities::WriteOnly
+    fn abilities(&self) -> &'static Abilities {
+        &ABILITIES
     }
 
     fn check(&self, store: &Store) -> Result<(), Error> {

@@ -14,8 +14,8 @@ use super::logins::{Fingerprint, Granted, Identity, Login};
 use super::rest::{Api, Request, below, trimmed};
 use super::service::{Service, Session, has_credentials, is_referent};
 use super::{
-    Capabilities, ClientContext, Error, Options, Provider, SecretsClient, Validation, credential,
-    part,
+    Abilities, ClientContext, Error, FindBy, Options, Provider, SecretsClient, Validation,
+    credential, part,
 };
 use crate::api::v1::GitlabProvider;
 use crate::model::remote::{Find, RemoteRef};
@@ -84,14 +84,24 @@ impl Gitlab {
     }
 }
 
+/// What it can do.
+const ABILITIES: Abilities = Abilities {
+    read: "variables of a project, groups; found by environment scope, too",
+    find: &[FindBy::Name],
+    push: "",
+    version: "",
+    metadata: "",
+    tested: "a double",
+};
+
 #[async_trait]
 impl Provider for Gitlab {
     fn name(&self) -> &'static str {
         NAME
     }
 
-    fn capabilities(&self) -> Capabilities {
-        Capabilities::ReadOnly
+    fn abilities(&self) -> &'static Abilities {
+        &ABILITIES
     }
 
     fn check(&self, store: &Store) -> Result<(), Error> {
@@ -224,7 +234,7 @@ impl GitlabClient {
     }
 
     async fn value(&self, reference: &RemoteRef) -> Result<SecretBytes, Error> {
-        part::check(&API, reference, false)?;
+        part::check(&API, reference, &ABILITIES)?;
         let key = reference.key.replace('-', "_");
         let environment = environment(&self.block);
         for source in self.sources().await?.into_iter().rev() {

@@ -17,8 +17,8 @@ use super::logins::Identity;
 use super::rest::{Api, Failure, Request, below};
 use super::service::{Service, Session, has_credentials, is_referent};
 use super::{
-    Capabilities, ClientContext, Error, Options, Provider, SecretsClient, Validation, credential,
-    part,
+    Abilities, ClientContext, Error, FindBy, Options, Provider, SecretsClient, Validation,
+    credential, part,
 };
 use crate::api::v1::InfisicalProvider;
 use crate::model::push::{Push, Target};
@@ -68,14 +68,24 @@ impl Infisical {
     }
 }
 
+/// What it can do.
+const ABILITIES: Abilities = Abilities {
+    read: "folders, imports; universal, JWT, LDAP, token",
+    find: &[FindBy::Name, FindBy::Path],
+    push: "yes, by property",
+    version: "",
+    metadata: "",
+    tested: "a double",
+};
+
 #[async_trait]
 impl Provider for Infisical {
     fn name(&self) -> &'static str {
         NAME
     }
 
-    fn capabilities(&self) -> Capabilities {
-        Capabilities::ReadWrite
+    fn abilities(&self) -> &'static Abilities {
+        &ABILITIES
     }
 
     fn check(&self, store: &Store) -> Result<(), Error> {
@@ -226,7 +236,7 @@ impl InfisicalClient {
     }
 
     async fn named(&self, reference: &RemoteRef) -> Result<SecretBytes, Error> {
-        part::check(&API, reference, false)?;
+        part::check(&API, reference, &ABILITIES)?;
         let value = self.value(&self.place(&reference.key)?).await?;
         value.ok_or_else(|| part::missing(&API, reference))
     }

@@ -10,7 +10,8 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 
 use super::{
-    Capabilities, ClientContext, Error, ErrorKind, Provider, SecretsClient, Validation, value_error,
+    Abilities, ClientContext, Error, ErrorKind, FindBy, Provider, SecretsClient, Validation,
+    value_error,
 };
 use crate::cluster::remote::{self, RemoteCluster, RemoteSecret};
 use crate::model::push::{Push, Target};
@@ -25,14 +26,24 @@ const NAME: &str = "kubernetes";
 /// The provider.
 pub(super) struct Kubernetes;
 
+/// What it can do.
+const ABILITIES: Abilities = Abilities {
+    read: "Secrets of any cluster",
+    find: &[FindBy::Name, FindBy::Tags],
+    push: "yes",
+    version: "",
+    metadata: "labels, annotations",
+    tested: "a real API server",
+};
+
 #[async_trait]
 impl Provider for Kubernetes {
     fn name(&self) -> &'static str {
         NAME
     }
 
-    fn capabilities(&self) -> Capabilities {
-        Capabilities::ReadWrite
+    fn abilities(&self) -> &'static Abilities {
+        &ABILITIES
     }
 
     fn check(&self, store: &Store) -> Result<(), Error> {

@@ -18,7 +18,7 @@ use super::logins::{Fingerprint, Granted, Identity, Login};
 use super::rest::{Api, Request, authorization, below, trimmed};
 use super::service::{Service, Session, has_credentials, is_referent};
 use super::{
-    Capabilities, ClientContext, Error, Options, Provider, SecretsClient, Validation, part,
+    Abilities, ClientContext, Error, FindBy, Options, Provider, SecretsClient, Validation, part,
 };
 use crate::api::v1::OnePasswordProvider;
 use crate::model::push::{Push, Target};
@@ -77,14 +77,24 @@ impl OnePassword {
     }
 }
 
+/// What it can do.
+const ABILITIES: Abilities = Abilities {
+    read: "Connect: items by title or id, fields, files",
+    find: &[FindBy::Name, FindBy::Tags],
+    push: "yes, by field",
+    version: "",
+    metadata: "",
+    tested: "a double",
+};
+
 #[async_trait]
 impl Provider for OnePassword {
     fn name(&self) -> &'static str {
         NAME
     }
 
-    fn capabilities(&self) -> Capabilities {
-        Capabilities::ReadWrite
+    fn abilities(&self) -> &'static Abilities {
+        &ABILITIES
     }
 
     fn check(&self, store: &Store) -> Result<(), Error> {
@@ -311,7 +321,7 @@ impl ConnectClient {
         reference: &RemoteRef,
         default: &str,
     ) -> Result<Vec<(String, SecretBytes)>, Error> {
-        part::check(&API, reference, false)?;
+        part::check(&API, reference, &ABILITIES)?;
         let located = self.located(&reference.key).await?;
         let (vault, id) = located.ok_or_else(|| part::missing(&API, reference))?;
         let wanted = Wanted::parse(&reference.property, default);

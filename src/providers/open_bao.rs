@@ -8,7 +8,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::vault_api::Engine;
-use super::{Capabilities, ClientContext, Error, ErrorKind, Options, Provider, SecretsClient};
+use super::{Abilities, ClientContext, Error, ErrorKind, FindBy, Options, Provider, SecretsClient};
 use crate::api::v1::{
     OpenBaoAuth, OpenBaoKvVersion, OpenBaoProvider, VaultAppRoleAuth, VaultAuth, VaultKvVersion,
     VaultProvider, VaultUserPassAuth,
@@ -33,14 +33,24 @@ impl OpenBao {
     }
 }
 
+/// What it can do.
+const ABILITIES: Abilities = Abilities {
+    read: "as vault",
+    find: &[FindBy::Name, FindBy::Path, FindBy::Tags],
+    push: "as vault",
+    version: "KV v2",
+    metadata: "KV v2",
+    tested: "a double",
+};
+
 #[async_trait]
 impl Provider for OpenBao {
     fn name(&self) -> &'static str {
         NAME
     }
 
-    fn capabilities(&self) -> Capabilities {
-        Capabilities::ReadWrite
+    fn abilities(&self) -> &'static Abilities {
+        &ABILITIES
     }
 
     fn check(&self, store: &Store) -> Result<(), Error> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::rest::Api;
-use super::{Error, ErrorKind, value_error};
+use super::{Abilities, Error, ErrorKind, value_error};
 use crate::model::push::Push;
 use crate::model::remote::RemoteRef;
 use crate::model::value;
@@ -75,16 +75,16 @@ pub(super) fn missing(api: &Api, reference: &RemoteRef) -> Error {
 ///
 /// # Errors
 /// [`ErrorKind::Unsupported`] for metadata, [`ErrorKind::Invalid`] for a version where there are none.
-pub(super) fn check(api: &Api, reference: &RemoteRef, has_versions: bool) -> Result<(), Error> {
+pub(super) fn check(api: &Api, reference: &RemoteRef, abilities: &Abilities) -> Result<(), Error> {
     let key = &reference.key;
     if key.is_empty() {
         return Err(api.invalid("the key must not be empty"));
     }
-    if reference.metadata {
+    if reference.metadata && abilities.metadata.is_empty() {
         let message = format!("key {key:?}: metadata cannot be fetched; remove metadataPolicy");
         return Err(api.unsupported(message));
     }
-    if !has_versions && !reference.version.is_empty() {
+    if abilities.version.is_empty() && !reference.version.is_empty() {
         let message = format!("key {key:?}: there are no versions here; remove version");
         return Err(api.invalid(message));
     }

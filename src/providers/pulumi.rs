@@ -17,7 +17,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::{
-    Capabilities, ClientContext, Error, ErrorKind, Options, Provider, SecretsClient, Validation,
+    Abilities, ClientContext, Error, ErrorKind, FindBy, Options, Provider, SecretsClient,
+    Validation,
 };
 use crate::api::meta::{SecretKeySelector, ServiceAccountSelector, StoreKind};
 use crate::api::v1::PulumiProvider;
@@ -79,14 +80,24 @@ impl Pulumi {
     }
 }
 
+/// What it can do.
+const ABILITIES: Abilities = Abilities {
+    read: "values of an environment",
+    find: &[FindBy::Name, FindBy::Path],
+    push: "one value in place, encrypted",
+    version: "revisions and tags",
+    metadata: "",
+    tested: "the embedded store; Pulumi's Python client holds that to the protocol",
+};
+
 #[async_trait]
 impl Provider for Pulumi {
     fn name(&self) -> &'static str {
         NAME
     }
 
-    fn capabilities(&self) -> Capabilities {
-        Capabilities::ReadWrite
+    fn abilities(&self) -> &'static Abilities {
+        &ABILITIES
     }
 
     fn check(&self, store: &Store) -> Result<(), Error> {

@@ -6,15 +6,18 @@ use std::time::SystemTime;
 
 #[cfg(feature = "provider-vault")]
 use super::VaultCall;
-use super::{Error, ErrorKind, Provider};
+use super::metered::{Budgets, Metered};
+use super::{Abilities, Error, ErrorKind, Provider, abilities};
 #[cfg(feature = "provider-vault")]
 use crate::api::v1::VaultProvider;
 #[cfg(feature = "provider-vault")]
 use crate::cluster::secrets::SecretReader;
 use crate::http;
+use crate::model::request_rate::RequestRate;
 use crate::model::secret_store::Store;
 #[cfg(feature = "provider-vault")]
 use crate::secret::json::Json;
+use crate::telemetry::metrics::Metrics;
 
 /// Tells the time.
 pub type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
@@ -38,6 +41,10 @@ pub struct Options {
     pub variables: Variables,
     /// Where the services of AWS are.
     pub aws: AwsEndpoints,
+    /// How often a store is called at most that says nothing itself.
+    pub rate: RequestRate,
+    /// Where waits for a store's budget are counted.
+    pub metrics: Metrics,
     /// Whether webhooks may be sent to link-local addresses, where clouds keep credentials.
     pub allow_link_local: bool,
 }
@@ -92,6 +99,8 @@ impl Default for Options {
             clock: Arc::new(SystemTime::now),
             variables: Arc::new(|_| None),
             aws: AwsEndpoints::default(),
+            rate: RequestRate::default(),
+            metrics: Metrics::new(),
             allow_link_local: false,
         }
     }
@@ -103,6 +112,7 @@ pub struct Registry {
     providers: BTreeMap<&'static str, Arc<dyn Provider>>,
     http: Option<http::Client>,
     options: Options,
+    budgets: Arc<Budgets>,
     webhooks: http::Options,
     #[cfg(feature = "provider-vault")]
     vault: Option<Arc<super::vault::Vault>>,
@@ -119,6 +129,7 @@ impl Registry {
         let mut registry = Self {
             http: Some(http?),
             options: options.clone(),
+            budgets: Arc::new(Budgets::new(options.rate, options.metrics.clone())),
             webhooks: http::Options {
                 refuses_link_local: !options.allow_link_local,
                 ..options.http.clone()
@@ -214,12 +225,24 @@ impl Registry {
         }
     }
 
+    /// What each provider can do, and which are not served, as the README says it in Markdown.
+    #[must_use]
+    pub fn matrix(&self) -> String {
+        abilities::matrix(self.providers.values().map(AsRef::as_ref))
+    }
+
+    /// The providers by their key in `spec.provider`, and what they can do.
+    pub fn abilities(&self) -> impl Iterator<Item = (&'static str, &'static Abilities)> {
+        let providers = self.providers.iter();
+        providers.map(|(name, provider)| (*name, provider.abilities()))
+    }
+
     /// Adds a provider, or puts it in the place of the one of its name.
     pub fn register(&mut self, provider: Arc<dyn Provider>) {
         self.providers.insert(provider.name(), provider);
     }
 
-    /// The provider of a store.
+    /// The provider of a store. What its clients send is kept within the store's budget of requests.
     ///
     /// # Errors
     /// [`ErrorKind::Invalid`] unless exactly one provider is configured, [`ErrorKind::Unsupported`]
@@ -236,7 +259,10 @@ impl Registry {
                     );
                     error(ErrorKind::Unsupported, name, message)
                 },
-                Ok,
+                |provider| {
+                    let budgets = Arc::clone(&self.budgets);
+                    Ok(Arc::new(Metered { provider, budgets }) as Arc<dyn Provider>)
+                },
             ),
             [] => {
                 let message = "spec.provider: one provider must be configured".to_owned();

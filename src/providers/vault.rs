@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::vault_api::{Call, Engine};
-use super::{Capabilities, ClientContext, Error, ErrorKind, Options, Provider, SecretsClient};
+use super::{Abilities, ClientContext, Error, ErrorKind, FindBy, Options, Provider, SecretsClient};
 use crate::api::v1::VaultProvider;
 use crate::cluster::secrets::SecretReader;
 use crate::model::secret_store::Store;
@@ -40,14 +40,24 @@ impl Vault {
     }
 }
 
+/// What it can do.
+const ABILITIES: Abilities = Abilities {
+    read: "KV v1, v2; every login but IAM and GCP",
+    find: &[FindBy::Name, FindBy::Path, FindBy::Tags],
+    push: "yes, by check-and-set",
+    version: "KV v2",
+    metadata: "KV v2",
+    tested: "a real Vault 1.21",
+};
+
 #[async_trait]
 impl Provider for Vault {
     fn name(&self) -> &'static str {
         NAME
     }
 
-    fn capabilities(&self) -> Capabilities {
-        Capabilities::ReadWrite
+    fn abilities(&self) -> &'static Abilities {
+        &ABILITIES
     }
 
     fn check(&self, store: &Store) -> Result<(), Error> {

@@ -20,7 +20,7 @@ use super::logins::{Fingerprint, Granted, Identity, Login};
 use super::rest::{Api, Failure, Request};
 use super::service::{Service, has_credentials, is_referent};
 use super::{
-    Capabilities, ClientContext, Clock, Error, ErrorKind, Options, Provider, SecretsClient,
+    Abilities, ClientContext, Clock, Error, ErrorKind, Options, Provider, SecretsClient,
     Validation, credential, part,
 };
 use crate::api::v1::WebhookProvider;
@@ -82,14 +82,24 @@ impl Webhook {
     }
 }
 
+/// What it can do.
+const ABILITIES: Abilities = Abilities {
+    read: "templates of url, headers, body and JSONPath; not NTLM",
+    find: &[],
+    push: "yes",
+    version: "by template",
+    metadata: "",
+    tested: "a double",
+};
+
 #[async_trait]
 impl Provider for Webhook {
     fn name(&self) -> &'static str {
         NAME
     }
 
-    fn capabilities(&self) -> Capabilities {
-        Capabilities::ReadWrite
+    fn abilities(&self) -> &'static Abilities {
+        &ABILITIES
     }
 
     fn check(&self, store: &Store) -> Result<(), Error> {
@@ -165,7 +175,7 @@ impl WebhookClient {
 
     /// The body of the answer for a reference; `None` where the server says that there is none.
     async fn body(&self, reference: &RemoteRef) -> Result<Arc<Option<SecretBytes>>, Error> {
-        part::check(&API, reference, true)?;
+        part::check(&API, reference, &ABILITIES)?;
         let session = self.session().await?;
         let call = Call::of(&self.block);
         let rendered = call.render(&self.dot(reference, &session.secrets), None, &self.now())?;

@@ -3,6 +3,8 @@
 //! Names without the prefix `latchkey_` are ESO's and controller-runtime's, so that dashboards and
 //! alerts made for them go on working.
 
+mod stores;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +12,8 @@ use prometheus::{
     Encoder as _, Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry,
     TextEncoder,
 };
+
+use stores::Stores;
 
 /// Which kind of object a series is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +64,6 @@ struct Series {
     registry: Registry,
     sync_calls: IntCounterVec,
     sync_errors: IntCounterVec,
-    provider_calls: IntCounterVec,
     reconciles: IntCounterVec,
     reconcile_seconds: HistogramVec,
     panics: IntCounterVec,
@@ -70,6 +73,7 @@ struct Series {
     webhook_seconds: HistogramVec,
     conditions: [GaugeVec; 6],
     durations: [GaugeVec; 6],
+    stores: Stores,
     pulse: Pulse,
     injection: Injection,
 }
@@ -201,11 +205,6 @@ impl Metrics {
                 "Failed refreshes",
                 &OBJECT,
             ),
-            provider_calls: new.counter(
-                "externalsecret_provider_api_calls_count",
-                "Calls of providers",
-                &["provider", "call", "status"],
-            ),
             reconciles: new.counter(
                 "controller_runtime_reconcile_total",
                 "Reconciles",
@@ -247,6 +246,7 @@ impl Metrics {
                 let name = format!("{}_reconcile_duration", subject.as_str());
                 new.gauge(&name, "Nanoseconds the last reconcile took", &OBJECT)
             }),
+            stores: Stores::new(&new),
             pulse: Pulse::new(&new),
             injection: Injection::new(&new),
             registry: new.0,
@@ -353,15 +353,6 @@ impl Metrics {
         let number = |count: usize| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
         self.0.pulse.overdue_count.set(number(overdue));
         self.0.pulse.deletions_held.set(number(held));
-    }
-
-    /// A provider was called.
-    pub fn called_provider(&self, provider: &str, call: &str, ok: bool) {
-        let status = if ok { "success" } else { "error" };
-        self.0
-            .provider_calls
-            .with_label_values(&[provider, call, status])
-            .inc();
     }
 
     /// A reconcile or a request panicked.

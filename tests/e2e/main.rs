@@ -28,6 +28,7 @@ mod certificates;
 mod chart;
 mod control_plane;
 mod external_secret;
+mod failover;
 mod faults;
 mod generated;
 mod injection;

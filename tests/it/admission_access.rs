@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
 use latchkey::admission::Path;
+use latchkey::api::meta::StoreKind;
 use latchkey::cluster::authorize::{StoreAccess, Verdict};
+use latchkey::model::secret_store::StoreId;
 use latchkey::model::store_use::StoreFacts;
 use serde_json::{Value, json};
 
@@ -231,6 +233,50 @@ async fn a_store_that_is_not_there_yet_is_a_warning() {
             .warnings()
             .contains("SecretStore later is not known here yet")
     );
+}
+
+#[tokio::test]
+async fn a_fallback_covers_a_store_that_is_down_only_for_who_may_use_it() {
+    let world = world_where(|access| {
+        if access.store == "secret" {
+            Verdict::Denied("no rule".to_owned())
+        } else {
+            Verdict::Allowed
+        }
+    });
+    let copy = |name: &str| StoreId::new(StoreKind::ClusterSecretStore, "", name);
+    let strict = annotated(&[CLUSTER, ("on-error", "deny")]);
+    let with = |fallback: &str, facts: StoreFacts| {
+        let down = StoreFacts {
+            failure: Some("vault is sealed".to_owned()),
+            fallbacks: vec![copy(fallback)],
+            ..StoreFacts::default()
+        };
+        store(&world, "cluster:vault", down);
+        store(&world, &format!("cluster:{fallback}"), facts);
+    };
+    with("copy", StoreFacts::default());
+    let outcome = world.settle(&strict).await;
+    assert!(!outcome.warnings().contains("fallback"));
+
+    let scoped = StoreFacts {
+        key_scope: Some("other/**".to_owned()),
+        ..StoreFacts::default()
+    };
+    for (fallback, facts, why) in [
+        ("secret", StoreFacts::default(), "default may not use it"),
+        ("scoped", scoped, "is not for this pod"),
+    ] {
+        with(fallback, facts);
+        let outcome = world.create(&strict).await;
+        assert_eq!(outcome.body["response"]["status"]["code"], 503);
+        let waiting = world.settle(&annotated(&[CLUSTER])).await;
+        let warnings = waiting.warnings();
+        assert!(
+            warnings.contains(why) && warnings.contains(fallback),
+            "{warnings}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -271,6 +271,59 @@ async fn a_scope_that_becomes_unreadable_is_denied_though_the_spec_is_the_same()
     assert!(!outcome.is_allowed());
 }
 
+#[tokio::test]
+async fn fallbacks_that_make_no_sense_are_denied_and_those_that_are_absent_are_warned_of() {
+    let store = "kind: SecretStore\nmetadata: {name: s}\nspec: {provider: {fake: {data: []}}}";
+    let with = |fallbacks: &str| {
+        store.replace(
+            "name: s",
+            &format!("name: s, annotations: {{latchkey.dev/fallback-stores: '{fallbacks}'}}"),
+        )
+    };
+    let denied = send(&world(), "UPDATE", &with("s"), Some(store)).await;
+    for part in [
+        "latchkey.dev/fallback-stores",
+        "is the store itself",
+        "name another one",
+    ] {
+        assert!(denied.message().contains(part), "{}", denied.message());
+    }
+    let outcome = send(&world(), "UPDATE", &with("vault, later"), Some(store)).await;
+    assert!(outcome.is_allowed());
+    assert!(
+        outcome
+            .warnings()
+            .contains(r#"SecretStore \"later\" does not exist yet"#),
+        "{}",
+        outcome.warnings()
+    );
+    assert!(!outcome.warnings().contains("vault"));
+}
+
+#[tokio::test]
+async fn a_budget_that_makes_no_sense_is_denied() {
+    let store = "kind: SecretStore\nmetadata: {name: s}\nspec: {provider: {fake: {data: []}}}";
+    let with = |rate: &str| {
+        store.replace(
+            "name: s",
+            &format!("name: s, annotations: {{latchkey.dev/max-requests-per-second: '{rate}'}}"),
+        )
+    };
+    let denied = send(&world(), "UPDATE", &with("fast"), Some(store)).await;
+    assert!(
+        denied
+            .message()
+            .contains("latchkey.dev/max-requests-per-second")
+            && denied.message().contains("write 0 for any number"),
+        "{}",
+        denied.message()
+    );
+    for rate in ["0", "2.5"] {
+        let outcome = send(&world(), "UPDATE", &with(rate), Some(store)).await;
+        assert!(outcome.is_allowed(), "{}", outcome.message());
+    }
+}
+
 struct Silent;
 
 #[async_trait]

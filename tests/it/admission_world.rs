@@ -61,6 +61,7 @@ impl View for TableView {
             id: id.clone(),
             uid: "u".to_owned(),
             generation: 1,
+            rate: None,
             provider: provider.expect("a provider is JSON"),
         }))
     }

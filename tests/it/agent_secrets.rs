@@ -7,8 +7,10 @@ use serde_json::{Value, json};
 use crate::admission_world::{World, annotated, world, world_where};
 use crate::agent_world::{TRUST, token};
 use latchkey::admission::Unfetched;
+use latchkey::api::meta::StoreKind;
 use latchkey::cluster::authorize::{StoreAccess, Verdict};
 use latchkey::cluster::bound_token::BoundPod;
+use latchkey::model::secret_store::StoreId;
 use latchkey::model::store_use::StoreFacts;
 
 const AUDIENCE: &str = "latchkey.dev";
@@ -227,6 +229,55 @@ async fn case_48_a_permission_that_is_revoked_ends_it() {
     let message = refused(&world, &asker).await;
     assert!(message.contains("may not use it"), "{message}");
     assert_eq!(fetched(&world), 1);
+}
+
+#[tokio::test]
+async fn a_fallback_serves_only_whom_a_reference_to_it_would_serve() {
+    let world = world_where(|access: &StoreAccess| {
+        if access.store == "secret" {
+            Verdict::Denied(String::new())
+        } else {
+            Verdict::Allowed
+        }
+    });
+    let asker = admitted(&world, 1).await;
+    world.agents.with(|tables| {
+        tables
+            .values
+            .insert("apps/db".to_owned(), Ok("v".to_owned()));
+    });
+    let names = ["open", "secret", "scoped", "down", "gone"];
+    let of = |name: &str| StoreId::new(StoreKind::SecretStore, "team", name);
+    world.know(|tables| {
+        let mut facts = StoreFacts::default();
+        for name in ["open", "secret"] {
+            tables.stores.insert(format!("team:{name}"), facts.clone());
+        }
+        facts.key_scope = Some("other/**".to_owned());
+        tables
+            .stores
+            .insert("team:scoped".to_owned(), facts.clone());
+        facts.key_scope = None;
+        facts.failure = Some("no route".to_owned());
+        tables.stores.insert("team:down".to_owned(), facts.clone());
+        facts.failure = None;
+        facts.fallbacks = names.map(of).into();
+        tables.stores.insert("team:vault".to_owned(), facts);
+    });
+    let (_, body) = ask(&world, &asker.token, &[&asker.name]).await;
+    assert!(body["secrets"][&asker.name]["data"].is_object(), "{body}");
+    let fallbacks = world.agents.with(|tables| tables.fallbacks.clone());
+    assert_eq!(fallbacks[0], Ok("open".to_owned()));
+    for (i, part) in ["may not use it", "key scope", "no route", "does not exist"]
+        .into_iter()
+        .enumerate()
+    {
+        let why = fallbacks[i + 1].as_ref().unwrap_err();
+        assert!(
+            why.contains(part) && why.contains(names[i + 1]),
+            "{part:?} in {why}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -7,7 +7,8 @@ use async_trait::async_trait;
 use latchkey::admission::{PodSecrets, Pods, Unfetched, Values};
 use latchkey::api::v1::ExternalSecretSpec;
 use latchkey::cluster::bound_token::BoundPod;
-use latchkey::model::secret_store::{Store, StoreId};
+use latchkey::model::failover::{Candidates, Fallback};
+use latchkey::model::secret_store::StoreId;
 use latchkey::secret::{SecretBytes, SecretMap};
 use serde_json::{Value, json};
 
@@ -29,6 +30,8 @@ pub(crate) struct Tables {
     pub(crate) reviews: usize,
     /// Remote keys that were fetched.
     pub(crate) fetched: Vec<String>,
+    /// What stood in the place of the store of the last fetch: its name, or why it was passed over.
+    pub(crate) fallbacks: Vec<Result<String, String>>,
 }
 
 /// The tables, shared.
@@ -98,13 +101,19 @@ impl Values for Agents {
         namespace: &str,
         _: &str,
         spec: &ExternalSecretSpec,
-        stores: &HashMap<StoreId, Arc<Store>>,
+        stores: &HashMap<StoreId, Candidates>,
     ) -> Result<SecretMap, Unfetched> {
         assert_eq!((namespace, stores.len()), ("team", 1));
         let extract = spec.data_from[0].extract.as_ref();
         let key = extract.expect("tests extract").key.clone();
         self.with(|tables| {
             tables.fetched.push(key.clone());
+            let all = stores.values().flat_map(|candidates| &candidates.fallbacks);
+            let all = all.map(|fallback| match fallback {
+                Fallback::Usable(store) => Ok(store.id.name.clone()),
+                Fallback::Barred { why, .. } => Err(why.clone()),
+            });
+            tables.fallbacks = all.collect();
             let found = tables.values.get(&key).cloned();
             let missing = Unfetched {
                 message: "there is no such secret".to_owned(),

@@ -61,7 +61,9 @@ fn every_manifest_is_as_the_code_makes_it() {
         .args(["generate", "--dir"])
         .arg(root.join("manifests"))
         .arg("--chart")
-        .arg(root.join("charts/latchkey"));
+        .arg(root.join("charts/latchkey"))
+        .arg("--readme")
+        .arg(root.join("README.md"));
     if !updating() {
         command.arg("--check");
     }

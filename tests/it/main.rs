@@ -3,6 +3,8 @@
 #[path = "../support.rs"]
 mod support;
 
+#[cfg(all(test, feature = "default"))]
+mod abilities;
 #[cfg(test)]
 mod admission_access;
 #[cfg(test)]
@@ -27,6 +29,13 @@ mod agent_secrets;
 mod agent_world;
 #[cfg(test)]
 mod architecture;
+#[cfg(all(
+    test,
+    feature = "provider-aws",
+    feature = "provider-kubernetes",
+    feature = "provider-webhook"
+))]
+mod budget;
 #[cfg(all(test, feature = "provider-azurekv", feature = "provider-gcpsm"))]
 mod cloud_bench;
 #[cfg(all(test, feature = "provider-azurekv", feature = "provider-gcpsm"))]
@@ -38,6 +47,8 @@ mod compatibility;
 mod crd_fields;
 #[cfg(test)]
 mod esc_server;
+#[cfg(test)]
+mod failover;
 #[cfg(test)]
 #[path = "../fakes.rs"]
 mod fakes;

@@ -194,6 +194,15 @@ impl Bench {
         }
     }
 
+    /// Requests that wait for the budget of their store.
+    pub(crate) fn waiting(&self) -> u32 {
+        let metrics = self.registry.options().metrics.encode();
+        let mut lines = metrics.lines();
+        let found = lines.find(|line| line.starts_with("latchkey_store_requests_waiting{"));
+        let count = found.and_then(|line| line.rsplit(' ').next()?.parse().ok());
+        count.unwrap_or_default()
+    }
+
     pub(crate) async fn client(
         &self,
         store: &Arc<Store>,
@@ -236,6 +245,7 @@ pub(crate) fn store_of(
         },
         uid: "uid".to_owned(),
         generation: 1,
+        rate: None,
         provider,
     })
 }

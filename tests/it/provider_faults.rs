@@ -34,7 +34,8 @@ pub(crate) struct Subject {
     pub(crate) missing: ErrorKind,
 }
 
-fn subjects() -> Vec<Subject> {
+/// Every provider that joined.
+pub(crate) fn subjects() -> Vec<Subject> {
     vec![
         #[cfg(feature = "provider-akeyless")]
         crate::provider_akeyless::subject(),

@@ -84,7 +84,7 @@ async fn nothing_can_be_read_and_failures_have_their_kind() {
     let (fake, bench, _) = start().await;
     let store = store(block(&fake.uri));
     let provider = bench.registry.provider(&store).unwrap();
-    assert_eq!(provider.capabilities(), Capabilities::WriteOnly);
+    assert_eq!(provider.abilities().capabilities(), Capabilities::WriteOnly);
     let client = bench.client(&store, 0).await;
     let error = client.get(&key("A")).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Unsupported);

@@ -51,10 +51,13 @@ pub(super) async fn refusals(
                     refusals.forbidden.push(format!("{title}: {reason}"));
                     continue;
                 }
-                let down = while_down(webhook, &facts, namespace, &demands, deny_on_error);
-                refusals
-                    .down
-                    .extend(down.map(|text| format!("{title} {text}")));
+                let warnings = &mut plan.warnings;
+                let covered = covered(webhook, &facts, reader, &demands, warnings, deadline).await;
+                if !covered {
+                    let down = while_down(webhook, &facts, namespace, &demands, deny_on_error);
+                    let down = down.map(|text| format!("{title} {text}"));
+                    refusals.down.extend(down);
+                }
             }
         }
         let access = StoreAccess {
@@ -63,9 +66,7 @@ pub(super) async fn refusals(
             kind: store.kind,
             store: store.name,
         };
-        let answer = webhook.authorizer.may_use(&access);
-        let verdict = tokio::time::timeout_at(deadline.into(), answer).await;
-        match verdict.unwrap_or_else(|_| Verdict::Unknown("no answer in time".to_owned())) {
+        match verdict(webhook, &access, deadline).await {
             Verdict::Allowed => {}
             Verdict::Denied(reason) => {
                 refusals.forbidden.push(refusal(&access, &demands, &reason));
@@ -76,6 +77,52 @@ pub(super) async fn refusals(
         }
     }
     refusals
+}
+
+async fn verdict(webhook: &Webhook, access: &StoreAccess, deadline: Instant) -> Verdict {
+    let answer = webhook.authorizer.may_use(access);
+    let verdict = tokio::time::timeout_at(deadline.into(), answer).await;
+    verdict.unwrap_or_else(|_| Verdict::Unknown("no answer in time".to_owned()))
+}
+
+/// Whether another store serves in the place of this one while it is down. One that the pod may not use
+/// never does, which is told while the store is up.
+async fn covered(
+    webhook: &Webhook,
+    facts: &StoreFacts,
+    reader: (&str, &str),
+    demands: &[Demand],
+    warnings: &mut Vec<String>,
+    deadline: Instant,
+) -> bool {
+    let mut is_covered = false;
+    for id in &facts.fallbacks {
+        let Some(facts) = webhook.view.store(id) else {
+            warnings.push(format!("fallback {id} is not known here yet"));
+            continue;
+        };
+        let mut unknown = Vec::new();
+        let access = StoreAccess {
+            namespace: reader.0.to_owned(),
+            account: reader.1.to_owned(),
+            kind: id.kind,
+            store: id.name.clone(),
+        };
+        let why = match by_store(webhook, &facts, reader, demands, &mut unknown) {
+            Err(why) => Some(why),
+            Ok(()) if !unknown.is_empty() => Some(unknown.join("; ")),
+            Ok(()) => match verdict(webhook, &access, deadline).await {
+                Verdict::Allowed => None,
+                Verdict::Denied(_) => Some(format!("service account {} may not use it", reader.1)),
+                Verdict::Unknown(why) => Some(why),
+            },
+        };
+        match why {
+            None => is_covered |= facts.failure.is_none(),
+            Some(why) => warnings.push(format!("fallback {id} is not for this pod: {why}")),
+        }
+    }
+    is_covered
 }
 
 /// What the store itself says.

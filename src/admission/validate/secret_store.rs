@@ -2,12 +2,17 @@
 
 use std::collections::BTreeSet;
 
-use super::{Findings, Object, Place};
+use super::{Findings, Object, Place, store_trouble};
 use crate::admission::Webhook;
 use crate::api::meta::StoreKind;
 use crate::api::v1::SecretStoreSpec;
+use crate::api::well_known::{
+    FALLBACK_STORES_ANNOTATION, KEY_SCOPE_ANNOTATION, MAX_REQUESTS_ANNOTATION,
+};
 use crate::cluster::existence::Kind;
 use crate::model::complaint::Complaint;
+use crate::model::failover;
+use crate::model::request_rate;
 use crate::model::secret_store::{Store, StoreId, check, named_secrets};
 use crate::model::store_use::KeyScope;
 use crate::providers::ErrorKind;
@@ -34,8 +39,19 @@ pub(super) fn find(
     };
     let id = StoreId::new(kind, place.namespace, place.name);
     let mut found = Findings::of(check(&id, &spec));
-    if let Some(scope) = object.key_scope() {
+    if let Some(scope) = object.annotation(KEY_SCOPE_ANNOTATION) {
         found.complaints.extend(KeyScope::parse(scope).err());
+    }
+    if let Some(text) = object.annotation(FALLBACK_STORES_ANNOTATION) {
+        match failover::fallbacks(&id, text) {
+            Err(complaint) => found.complaints.push(complaint),
+            Ok(fallbacks) => found.warnings.extend(absent(webhook, &fallbacks)),
+        }
+    }
+    if let Some(text) = object.annotation(MAX_REQUESTS_ANNOTATION) {
+        let annotations = [(MAX_REQUESTS_ANNOTATION.to_owned(), text.to_owned())];
+        let read = request_rate::of_store(&id, &annotations.into());
+        found.complaints.extend(read.err());
     }
     let mut seen = BTreeSet::new();
     for named in named_secrets(&id, &spec) {
@@ -47,6 +63,16 @@ pub(super) fn find(
     Some(found)
 }
 
+/// A warning for each store that could not serve in the place of this one as things are.
+fn absent(webhook: &Webhook, fallbacks: &[StoreId]) -> Vec<String> {
+    let field = format!("metadata.annotations[{FALLBACK_STORES_ANNOTATION}]");
+    let troubles = fallbacks.iter();
+    let troubles = troubles.filter_map(|id| store_trouble(webhook, "", id));
+    troubles
+        .map(|trouble| format!("{field}: {trouble}"))
+        .collect()
+}
+
 /// What the provider says of its block; what this build does not serve, another may.
 fn configuration(webhook: &Webhook, id: StoreId, spec: SecretStoreSpec) -> Option<Complaint> {
     let store = Store {
@@ -54,6 +80,7 @@ fn configuration(webhook: &Webhook, id: StoreId, spec: SecretStoreSpec) -> Optio
         uid: String::new(),
         generation: 0,
         provider: spec.provider,
+        rate: None,
     };
     let checked = webhook.registry.provider(&store);
     let error = checked.and_then(|provider| provider.check(&store)).err()?;

@@ -24,8 +24,9 @@ use crate::generators;
 use crate::model::complaint::Complaint;
 use crate::model::controller_class::ControllerClass;
 use crate::model::external_secret::{self, Source};
+use crate::model::failover::Candidates;
 use crate::model::push_secret;
-use crate::model::secret_store::{Store, StoreId};
+use crate::model::secret_store::StoreId;
 use crate::providers::{self, Registry};
 use crate::telemetry::metrics::Metrics;
 
@@ -62,9 +63,12 @@ pub(super) async fn observe(client: &Client, question: &Question) -> anyhow::Res
         Scope::Namespace(wanted) => wanted == namespace,
         Scope::Cluster => true,
     };
-    let known: HashMap<StoreId, Arc<Store>> = stores
+    let known: HashMap<StoreId, Candidates> = stores
         .iter()
-        .map(|cached| (cached.store.id.clone(), Arc::clone(&cached.store)))
+        .map(|cached| {
+            let id = cached.store.id.clone();
+            (id, Arc::clone(&cached.store).into())
+        })
         .collect();
     let mut used_elsewhere = BTreeSet::new();
     let mut objects = Vec::new();
@@ -199,7 +203,7 @@ fn push(namespace: &str, object: &DeserializeGuard<PushSecret>) -> User {
 
 async fn user(
     context: &controllers::Context,
-    stores: &HashMap<StoreId, Arc<Store>>,
+    stores: &HashMap<StoreId, Candidates>,
     values: Values,
     object: DeserializeGuard<ExternalSecret>,
 ) -> anyhow::Result<User> {

@@ -15,7 +15,8 @@ use crate::admission::{KubePods, PodSecrets, Unfetched, Values};
 use crate::api::v1::ExternalSecretSpec;
 use crate::cluster::secrets::KubeSecretReader;
 use crate::controllers::{self, Options, pod_injection};
-use crate::model::secret_store::{Store, StoreId};
+use crate::model::failover::Candidates;
+use crate::model::secret_store::StoreId;
 use crate::providers::Registry;
 use crate::secret::SecretMap;
 
@@ -126,7 +127,7 @@ impl Values for Fetching {
         namespace: &str,
         name: &str,
         spec: &ExternalSecretSpec,
-        stores: &HashMap<StoreId, Arc<Store>>,
+        stores: &HashMap<StoreId, Candidates>,
     ) -> Result<SecretMap, Unfetched> {
         let made = pod_injection::values(&self.0, namespace, name, spec, stores).await;
         made.map_err(|unmade| Unfetched {

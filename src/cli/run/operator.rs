@@ -10,6 +10,7 @@ use crate::cluster::secrets::KubeSecretReader;
 use crate::controllers::pod_injection::{self, RestartBy, Revoked};
 use crate::controllers::{self, Options};
 use crate::model::duration;
+use crate::model::request_rate::RequestRate;
 use crate::providers::{self, AwsEndpoints};
 use crate::runtime::lease::{self, Candidate};
 use crate::runtime::{Bound, Drain, Handle, TaskResult};
@@ -77,6 +78,10 @@ pub(super) struct Remotes {
     /// Address of Doppler's API
     #[arg(long, env = "DOPPLER_BASE_URL", default_value = DOPPLER_URL, value_name = "URL")]
     doppler_url: String,
+    /// Requests a second that a store is sent at most by this process, of which those of a second may be sent at
+    /// once; its annotation `latchkey.dev/max-requests-per-second` goes before. 0 is any number
+    #[arg(long, default_value_t = RequestRate::default(), value_name = "RATE")]
+    max_requests_per_second: RequestRate,
     /// Lets webhooks reach link-local addresses, where clouds keep the credentials of their machines
     #[arg(long)]
     allow_link_local: bool,
@@ -89,6 +94,7 @@ impl From<Remotes> for providers::Options {
         let Remotes {
             esc_url,
             doppler_url,
+            max_requests_per_second,
             allow_link_local,
             aws,
         } = remotes;
@@ -96,6 +102,7 @@ impl From<Remotes> for providers::Options {
             esc_url,
             doppler_url,
             aws,
+            rate: max_requests_per_second,
             allow_link_local,
             ..Self::default()
         }

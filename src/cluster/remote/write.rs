@@ -9,7 +9,7 @@ use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::{Map, Value, json};
 
 use super::{Error, failed};
-use crate::cluster::request;
+use crate::cluster::remote::sent;
 use crate::secret::SecretMap;
 
 /// Field manager of our writes.
@@ -51,7 +51,7 @@ pub(super) async fn write(
             field_manager: Some(MANAGER.to_owned()),
             ..PatchParams::default()
         };
-        let written = request::bounded(api.patch(name, &params, &patch)).await;
+        let written = sent(api.patch(name, &params, &patch)).await;
         return written.map(|_| ()).map_err(|error| failed(&action, error));
     }
     let kind = Some(change.type_.as_str())
@@ -64,13 +64,13 @@ pub(super) async fn write(
         field_manager: Some(MANAGER.to_owned()),
         ..PostParams::default()
     };
-    let made = request::bounded(api.create(&params, &secret)).await;
+    let made = sent(api.create(&params, &secret)).await;
     made.map(|_| ()).map_err(|error| failed(&action, error))
 }
 
 /// Deletes the Secret; none there is success.
 pub(super) async fn delete(api: &Api<Secret>, namespace: &str, name: &str) -> Result<(), Error> {
-    match request::bounded(api.delete(name, &DeleteParams::default())).await {
+    match sent(api.delete(name, &DeleteParams::default())).await {
         Err(error) if !error.is_not_found() => {
             Err(failed(&format!("delete Secret {namespace}/{name}"), error))
         }

@@ -8,6 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::Resource as _;
 use kube::api::ObjectMeta;
 
+use super::failover::{also, detour_event, told};
 use super::fetch::{Fetched, Wanted, fetch};
 use super::manifest;
 use super::memory::Verified;
@@ -33,8 +34,8 @@ pub(super) const RACE_WAIT: Duration = Duration::from_millis(200);
 
 /// How a pass ended.
 pub(super) enum Ended {
-    /// With this to say in the status.
-    Told(Outcome, Option<Occurrence>),
+    /// With this to say in the status, and in Events.
+    Told(Outcome, Vec<Occurrence>),
     /// Without a Secret as it should be; whatever stands there was left alone.
     Failed(Failure),
     /// Somebody else wrote at the same time; try again soon.
@@ -67,15 +68,41 @@ pub(super) async fn refresh(
     let data = std::mem::take(&mut fetched.data);
     let records = std::mem::take(&mut fetched.made);
     let ended = bring(context, snapshot, spec, metadata, &fetched, data).await;
-    match (ended, fetched.failed) {
-        (Ended::Told(outcome, occurrence), failed) => {
+    match (ended, &fetched.failed) {
+        (Ended::Told(outcome, mut occurrences), failed) => {
             generated::settle(context, &spec.namespace, &records).await;
-            failed.map_or(Ended::Told(outcome, occurrence), Ended::Failed)
+            occurrences.extend(detour_event(context, &snapshot.key, &fetched.detours));
+            let remark = told(&fetched.detours);
+            match failed {
+                None => Ended::Told(remarked(outcome, remark), occurrences),
+                Some(failure) => Ended::Failed(also(failure.clone(), remark)),
+            }
         }
         (ended, _) => {
             generated::discard(context, &spec.namespace, &records).await;
             ended
         }
+    }
+}
+
+fn remarked(outcome: Outcome, remark: Option<String>) -> Outcome {
+    match outcome {
+        Outcome::Synced {
+            reason,
+            message,
+            written,
+            target,
+            version,
+            remark: _,
+        } => Outcome::Synced {
+            reason,
+            message,
+            written,
+            target,
+            version,
+            remark,
+        },
+        other => other,
     }
 }
 
@@ -414,6 +441,7 @@ fn synced(
         written,
         target: target.filter(|_| kept),
         version: snapshot.version.clone(),
+        remark: None,
     };
-    Ended::Told(outcome, occurrence)
+    Ended::Told(outcome, occurrence.into_iter().collect())
 }

@@ -1,20 +1,22 @@
 //! Fetching the values of an ExternalSecret.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures::future::join_all;
+use futures::future::{join, join_all};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 
 use crate::api::v1::{DecodingStrategy, DeletionPolicy};
 use crate::controllers::Context;
+use crate::controllers::external_secret::failover::{self, Asked, Detour};
 use crate::controllers::external_secret::plan::{Failure, Keeps};
 use crate::controllers::external_secret::render::transformed;
 use crate::controllers::external_secret::status;
 use crate::controllers::generated::{self, Asker, Recorded};
 use crate::model::external_secret::{Entry, ExternalSecret, GeneratorId, Source};
+use crate::model::failover::Candidates;
 use crate::model::keys;
 use crate::model::rewrite::{self, Rewrite};
 use crate::model::secret_store::{Store, StoreId};
@@ -36,6 +38,8 @@ pub(in crate::controllers) struct Fetched {
     pub failed: Option<Failure>,
     /// The keys that those entries would have made, which keep their last value.
     pub keeps: Keeps,
+    /// Stores in whose place others served.
+    pub detours: Vec<Detour>,
 }
 
 /// What a refresh asks for.
@@ -50,20 +54,28 @@ pub(in crate::controllers) struct Wanted {
 
 /// Why an entry has no value.
 #[derive(Clone, Debug)]
-struct EntryError {
-    missing: bool,
-    text: String,
-    retry_after: Option<Duration>,
-    until_change: bool,
+pub(super) struct EntryError {
+    /// Whether the store has no such value.
+    pub missing: bool,
+    /// What is wrong; holds no value.
+    pub text: String,
+    /// How long the remote asked to wait.
+    pub retry_after: Option<Duration>,
+    /// Whether only a change of an object can help.
+    pub until_change: bool,
+    /// Whether the store is down or throttles, so that another one may be asked.
+    pub is_down: bool,
 }
 
 impl EntryError {
-    fn invalid(text: impl Into<String>) -> Self {
+    /// A failure that only a change of an object can heal.
+    pub(super) fn invalid(text: impl Into<String>) -> Self {
         Self {
             missing: false,
             text: text.into(),
             retry_after: None,
             until_change: true,
+            is_down: false,
         }
     }
 }
@@ -75,11 +87,14 @@ impl From<crate::providers::Error> for EntryError {
             text: error.to_string(),
             retry_after: error.retry_after,
             until_change: matches!(error.kind, ErrorKind::Unsupported),
+            is_down: matches!(error.kind, ErrorKind::Unavailable | ErrorKind::Throttled)
+                && !error.is_own_restraint(),
         }
     }
 }
 
-/// Fetches every entry, each store by one client; values fetched before `not_before` are too old.
+/// Fetches every entry, those of a store by one client, and by those in its place while it is down; values
+/// fetched before `not_before` are too old.
 ///
 /// # Errors
 /// When any entry fails: the failure lists every entry that did, so that all can be mended at once. With
@@ -87,7 +102,7 @@ impl From<crate::providers::Error> for EntryError {
 pub(in crate::controllers) async fn fetch(
     context: &Context,
     object: &ExternalSecret,
-    stores: &HashMap<StoreId, Arc<Store>>,
+    stores: &HashMap<StoreId, Candidates>,
     wanted: Wanted,
 ) -> Result<Fetched, Failure> {
     let asker = Asker {
@@ -96,36 +111,23 @@ pub(in crate::controllers) async fn fetch(
         name: object.name.clone(),
         owner: wanted.owner,
     };
-    let not_before = wanted.not_before;
     let made = Mutex::default();
-    let mut clients = HashMap::new();
-    for id in object.stores() {
-        let client = match stores.get(id) {
-            Some(store) => client(context, object, Arc::clone(store), not_before).await,
-            None => Err(EntryError::invalid(format!(
-                "could not get {} {:?}",
-                id.kind.as_str(),
-                id.name
-            ))),
-        };
-        clients.insert(id.clone(), client);
-    }
-    let fetches = object.entries.iter().map(|entry| async {
-        let client = entry.store.as_ref().map(|store| &clients[store]);
-        match (&entry.source, client) {
-            (Source::Generate(generator), _) => {
-                let values = generate(context, &asker, entry, generator, &made).await?;
-                finished(context, entry, Answer::Many(values)).await
-            }
-            (_, Some(Ok(client))) => fetch_entry(context, client.as_ref(), entry).await,
-            (_, Some(Err(error))) => Err(error.clone()),
-            (_, None) => Err(EntryError::invalid("no store is named")),
-        }
-    });
-    let answers = join_all(fetches).await;
+    let (generated, (stored, detours)) = join(
+        of_generators(context, object, &asker, &made),
+        of_stores(context, object, stores, wanted.not_before),
+    )
+    .await;
+    let mut answers: BTreeMap<usize, Answered> = generated.into_iter().chain(stored).collect();
+    let nowhere = || Err(EntryError::invalid("no store is named"));
+    let places = 0..object.entries.len();
+    let answers = places.map(|place| answers.remove(&place).unwrap_or_else(nowhere));
     let made: Vec<Recorded> = made.into_inner().unwrap_or_else(PoisonError::into_inner);
-    match merge(object, answers, wanted.partial) {
-        Ok(fetched) => Ok(Fetched { made, ..fetched }),
+    match merge(object, answers.collect(), wanted.partial) {
+        Ok(fetched) => Ok(Fetched {
+            made,
+            detours,
+            ..fetched
+        }),
         Err(failure) => {
             generated::discard(context, &object.namespace, &made).await;
             Err(failure)
@@ -133,7 +135,65 @@ pub(in crate::controllers) async fn fetch(
     }
 }
 
-async fn client(
+/// What an entry came to.
+pub(super) type Answered = Result<SecretMap, EntryError>;
+
+/// What generators make, by the place of the entry.
+async fn of_generators(
+    context: &Context,
+    object: &ExternalSecret,
+    asker: &Asker,
+    made: &Mutex<Vec<Recorded>>,
+) -> Vec<(usize, Answered)> {
+    let makings = object.entries.iter().enumerate();
+    let makings = makings.filter_map(|(place, entry)| match &entry.source {
+        Source::Generate(generator) => Some(async move {
+            let answer = match generate(context, asker, entry, generator, made).await {
+                Ok(values) => finished(context, entry, Answer::Many(values)).await,
+                Err(error) => Err(error),
+            };
+            (place, answer)
+        }),
+        _ => None,
+    });
+    join_all(makings).await
+}
+
+/// What stores hold, by the place of the entry, and the stores in whose place others served.
+async fn of_stores(
+    context: &Context,
+    object: &ExternalSecret,
+    stores: &HashMap<StoreId, Candidates>,
+    not_before: Timestamp,
+) -> (Vec<(usize, Answered)>, Vec<Detour>) {
+    let ids = object.stores();
+    let asked = ids.into_iter().map(|id| async move {
+        let entries = object.entries.iter().enumerate();
+        let entries = entries.filter(|(_, entry)| {
+            entry.store.as_ref() == Some(id) && !matches!(entry.source, Source::Generate(_))
+        });
+        let (places, entries): (Vec<usize>, Vec<&Entry>) = entries.unzip();
+        let asked = match stores.get(id) {
+            Some(candidates) => {
+                failover::ask(context, object, candidates, &entries, not_before).await
+            }
+            None => Asked::refused(&entries, &format!("could not get {id}")),
+        };
+        (places, asked)
+    });
+    let (mut answers, mut detours) = (Vec::new(), Vec::new());
+    for (places, asked) in join_all(asked).await {
+        answers.extend(places.into_iter().zip(asked.answers));
+        detours.extend(asked.detour);
+    }
+    (answers, detours)
+}
+
+/// A client of a store for one refresh of an object.
+///
+/// # Errors
+/// When none can be made.
+pub(super) async fn client(
     context: &Context,
     object: &ExternalSecret,
     store: Arc<Store>,
@@ -171,7 +231,11 @@ async fn generate(
     Ok(values)
 }
 
-async fn fetch_entry(
+/// The values of one entry.
+///
+/// # Errors
+/// Why there are none.
+pub(super) async fn fetch_entry(
     context: &Context,
     client: &dyn SecretsClient,
     entry: &Entry,
@@ -278,7 +342,7 @@ fn keeps(entry: &Entry) -> Keeps {
 
 fn merge(
     object: &ExternalSecret,
-    answers: Vec<Result<SecretMap, EntryError>>,
+    answers: Vec<Answered>,
     partial: bool,
 ) -> Result<Fetched, Failure> {
     let mut fetched = Fetched::default();

@@ -51,12 +51,13 @@ pub(super) async fn keep(
                 written: written.event.is_some(),
                 target: None,
                 version: snapshot.version.clone(),
+                remark: None,
             };
             let told = written.event.map(|verb| {
                 let name = &object.spec.target.name;
                 Occurrence::normal(verb, format!("{verb} {} {name}", manifest.kind))
             });
-            Ended::Told(outcome, told)
+            Ended::Told(outcome, told.into_iter().collect())
         }
         Ok(Err(ended)) => ended,
         Err(error) if error.is_conflict() => Ended::Raced(super::apply::RACE_WAIT),

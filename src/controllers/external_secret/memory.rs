@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::api::v1::ExternalSecretStatus;
 use crate::cluster::secret_object::Version;
 use crate::controllers::external_secret::plan::Dress;
+use crate::model::secret_store::StoreId;
 
 /// What the last passes over one object found.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -37,6 +38,8 @@ pub(crate) struct Memory {
     pub left_behind: bool,
     /// Entries that the provider did not have, as last told in an Event.
     pub skipped: Vec<String>,
+    /// Stores that were passed over and those that served in their place, as last told in an Event.
+    pub detours: Vec<(StoreId, StoreId)>,
 }
 
 /// A Secret that was written, or read and compared.

@@ -1,21 +1,18 @@
 //! All reads of a pass that need no provider: the caches and the memory.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-
+use jiff::Timestamp;
 use kube::ResourceExt as _;
 
 use super::Worker;
 use super::memory::Key;
-use super::plan::{Observed, StoreState, TargetState, store_trouble};
-use crate::api::meta::StoreKind;
-use crate::api::v1::{ExternalSecret, ExternalSecretSpec, ExternalSecretStatus};
+use super::plan::{Observed, TargetState, window_start};
+use super::sources::Sources;
+use crate::api::v1::{ExternalSecret, ExternalSecretStatus};
 use crate::api::well_known::FORCE_SYNC_ANNOTATION;
 use crate::cluster::secret_object::Version;
 use crate::controllers::Context;
-use crate::controllers::caches::{CachedStore, Caches};
+use crate::controllers::caches::Caches;
 use crate::model::complaint::Complaint;
-use crate::model::secret_store::{Store, StoreId, admits_namespace};
 use crate::model::{external_secret, hash};
 
 /// An ExternalSecret and all that the caches know around it.
@@ -85,6 +82,12 @@ impl Snapshot {
             .is_ok_and(external_secret::ExternalSecret::generates)
     }
 
+    /// How old values may be for the repair of a Secret that was tampered with: those of the present window.
+    pub(super) fn window_start(&self, now: Timestamp) -> Timestamp {
+        let spec = self.parsed.as_ref();
+        spec.map_or(now, |spec| window_start(spec, now))
+    }
+
     /// The Secret, as the cache of metadata has it.
     pub(super) fn target(&self) -> Option<&TargetState> {
         self.target.as_ref()
@@ -109,53 +112,6 @@ pub(super) fn is_of_another(object: &ExternalSecret, worker: &Worker) -> bool {
         && Sources::of(&worker.context, &worker.caches, namespace, &object.spec).are_of_another()
 }
 
-/// The stores that a spec names, as the caches have them.
-pub(in crate::controllers) struct Sources {
-    stores: HashMap<StoreId, Arc<Store>>,
-    states: Vec<(StoreId, StoreState)>,
-}
-
-impl Sources {
-    /// Looks the stores of a spec of `namespace` up.
-    pub(in crate::controllers) fn of(
-        context: &Context,
-        caches: &Caches,
-        namespace: &str,
-        spec: &ExternalSecretSpec,
-    ) -> Self {
-        let mut stores = HashMap::new();
-        let mut states = Vec::new();
-        for id in external_secret::stores_named(namespace, spec) {
-            let cached = caches.store(&id);
-            if let Some(Ok(cached)) = &cached {
-                stores.insert(id.clone(), Arc::clone(&cached.store));
-            }
-            let state = store_state(context, caches, namespace, cached);
-            states.push((id, state));
-        }
-        Self { stores, states }
-    }
-
-    /// What providers need of the stores.
-    pub(in crate::controllers) fn stores(&self) -> &HashMap<StoreId, Arc<Store>> {
-        &self.stores
-    }
-
-    /// Whether a controller that serves its own class alone leaves the object to another one: it names a
-    /// store of that one's, or none at all.
-    pub(in crate::controllers) fn are_of_another(&self) -> bool {
-        let foreign = |(_, state): &(_, StoreState)| *state == StoreState::Foreign;
-        self.states.is_empty() || self.states.iter().any(foreign)
-    }
-
-    /// Why nothing can be fetched, if so.
-    pub(in crate::controllers) fn trouble(&self) -> Option<String> {
-        self.states
-            .iter()
-            .find_map(|(id, state)| store_trouble(id, state))
-    }
-}
-
 fn target_state(caches: &Caches, namespace: &str, name: &str) -> Option<TargetState> {
     let secret = caches.secret(namespace, name)?;
     Some(TargetState {
@@ -166,41 +122,4 @@ fn target_state(caches: &Caches, namespace: &str, name: &str) -> Option<TargetSt
         labels: secret.labels().clone(),
         annotations: secret.annotations().clone(),
     })
-}
-
-/// What is known of a store that an object of `namespace` names.
-pub(in crate::controllers) fn store_state(
-    context: &Context,
-    caches: &Caches,
-    namespace: &str,
-    cached: Option<Result<CachedStore, String>>,
-) -> StoreState {
-    let cached = match cached {
-        None => return StoreState::Missing,
-        Some(Err(why)) => return StoreState::Unreadable(why),
-        Some(Ok(cached)) => cached,
-    };
-    let class = &context.options.controller_class;
-    if !class.serves(cached.spec.controller.as_deref()) {
-        return StoreState::Foreign;
-    }
-    let id = &cached.store.id;
-    if id.kind == StoreKind::ClusterSecretStore {
-        let labels = caches.namespace_labels(namespace);
-        match admits_namespace(&cached.spec.conditions, namespace, &labels) {
-            Ok(true) => {}
-            Ok(false) => {
-                return StoreState::Denied(format!(
-                    "using cluster store {:?} is not allowed from namespace {namespace:?}: denied by spec.condition",
-                    id.name
-                ));
-            }
-            Err(complaint) => return StoreState::Unreadable(complaint.to_string()),
-        }
-    }
-    match cached.ready() {
-        None => StoreState::Unvalidated(cached.created),
-        Some(ready) if ready.status == "True" => StoreState::Ready,
-        Some(ready) => StoreState::NotReady(ready.message.clone().unwrap_or_default()),
-    }
 }

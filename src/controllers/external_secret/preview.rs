@@ -1,7 +1,6 @@
 //! What a pass would do to a Secret, without doing it: for the commands that tell people beforehand.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
 
 use super::fetch::{Wanted, fetch};
 use super::keep::leave_foreign;
@@ -12,8 +11,9 @@ use crate::cluster::request::Error;
 use crate::cluster::secret_object::{Desired, Stored, Version};
 use crate::controllers::Context;
 use crate::model::external_secret::ExternalSecret;
+use crate::model::failover::Candidates;
 use crate::model::hash;
-use crate::model::secret_store::{Store, StoreId};
+use crate::model::secret_store::StoreId;
 
 /// Which values the Secret is compared with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +51,7 @@ pub(crate) async fn forecast(
     context: &Context,
     object: &v1::ExternalSecret,
     spec: &ExternalSecret,
-    stores: &HashMap<StoreId, Arc<Store>>,
+    stores: &HashMap<StoreId, Candidates>,
     values: Values,
 ) -> Result<Forecast, Error> {
     if spec.target.manifest.is_some() {
@@ -102,7 +102,7 @@ pub(crate) async fn forecast(
 async fn fetched(
     context: &Context,
     spec: &ExternalSecret,
-    stores: &HashMap<StoreId, Arc<Store>>,
+    stores: &HashMap<StoreId, Candidates>,
 ) -> Result<Option<Content>, String> {
     let wanted = Wanted {
         not_before: context.now(),

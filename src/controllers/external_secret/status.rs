@@ -76,6 +76,8 @@ pub(super) enum Outcome {
         target: Option<String>,
         /// The object's resource version string.
         version: String,
+        /// What is to be said behind the message.
+        remark: Option<String>,
     },
     /// It is as it should be, or was when it was last looked at; there is this to say beside.
     Remark {
@@ -110,8 +112,12 @@ pub(super) fn next(
             written,
             target,
             version,
+            remark,
         } => {
-            set_ready(&mut status, true, reason, message, now);
+            let remark = remark.as_ref();
+            let remark = remark.map_or_else(String::new, |text| format!("{REMARK}{text}"));
+            let message = shortened(&format!("{message}{remark}"));
+            set_ready(&mut status, true, reason, &message, now);
             let fresh = *written || status.synced_resource_version.as_ref() != Some(version);
             status.synced_resource_version = Some(version.clone());
             if let Some(name) = target {
@@ -214,6 +220,7 @@ mod tests {
             written,
             target: Some("app".to_owned()),
             version: version.to_owned(),
+            remark: None,
         }
     }
 
@@ -329,6 +336,28 @@ mod tests {
         );
         let broken = next(&first, &failed("why"), at(20)).unwrap();
         assert_eq!(next(&broken, &remark("held"), at(30)), None);
+    }
+
+    #[test]
+    fn values_of_a_fallback_are_told_until_the_named_store_serves_again() {
+        let told = |remark: Option<&str>| {
+            let mut outcome = synced(false, "1-a");
+            if let Outcome::Synced { remark: said, .. } = &mut outcome {
+                *said = remark.map(str::to_owned);
+            }
+            outcome
+        };
+        let first = next(&ExternalSecretStatus::default(), &told(None), at(10)).unwrap();
+        let down = next(&first, &told(Some("a is down")), at(20)).unwrap();
+        let ready = &down.conditions[0];
+        assert_eq!(
+            (ready.status.as_str(), ready.message.as_deref()),
+            ("True", Some("secret synced; a is down"))
+        );
+        assert_eq!(ready.last_transition_time, Some(Time(at(10))));
+        assert_eq!(next(&down, &told(Some("a is down")), at(30)), None);
+        let back = next(&down, &told(None), at(40)).unwrap();
+        assert_eq!(back.conditions[0].message.as_deref(), Some(SYNCED));
     }
 
     #[test]

@@ -12,10 +12,10 @@ use kube::ResourceExt as _;
 use kube::api::PartialObjectMeta;
 
 use super::demand::{Key, Needed, Waiting};
+use super::permit;
 use super::plan::{self, Observed, Step, Target, Unneeded};
 use super::write;
 use super::{Options, Revoked};
-use crate::cluster::authorize::{StoreAccess, Verdict};
 use crate::cluster::events::Occurrence;
 use crate::cluster::request::Error;
 use crate::cluster::secret_object::Version;
@@ -24,8 +24,7 @@ use crate::controllers::caches::Caches;
 use crate::controllers::external_secret::{Sources, Wanted, content, fetch};
 use crate::controllers::schedule::{retry_wait, until};
 use crate::model::complaint;
-use crate::model::external_secret::{ExternalSecret, stores_named};
-use crate::model::store_use::{self, Reader, Refusal};
+use crate::model::external_secret::ExternalSecret;
 
 /// Longest wait between two tries; the pod waits as long.
 const LONGEST_RETRY: Duration = Duration::from_secs(30);
@@ -146,11 +145,8 @@ async fn pass(work: &Work, key: &Key) -> Result<Ended, Failure> {
     };
     let spec = ExternalSecret::parse(&key.0, &key.1, &needed.what.spec)
         .map_err(|complaints| Failure::told(complaint::join(&complaints)))?;
-    let sources = Sources::of(&work.context, &work.caches, &key.0, &needed.what.spec);
-    if let Some(denial) = out_of_scope(work, key, needed) {
-        return Err(Failure::Revoked(denial));
-    }
-    let unknown = authorise(work, key, needed).await?;
+    let mut sources = Sources::of(&work.context, &work.caches, &key.0, &needed.what.spec);
+    let unknown = permit::permit(work, key, needed, &mut sources).await?;
     let now = work.context.now();
     let observed = Observed {
         refreshed_at: work.memory.refreshed_at,
@@ -227,63 +223,6 @@ fn target(work: &Work, needed: &Needed) -> Target {
     } else {
         Target::Unknown
     }
-}
-
-/// The webhook asked this too, but it admits where nobody could answer, and permissions change. Answers
-/// why nobody could say, if so.
-async fn authorise(work: &Work, key: &Key, needed: &Needed) -> Result<Option<String>, Failure> {
-    let mut unknown = None;
-    for store in stores_named(&key.0, &needed.what.spec) {
-        let access = StoreAccess {
-            namespace: key.0.clone(),
-            account: needed.what.account.clone(),
-            kind: store.kind,
-            store: store.name,
-        };
-        let question = format!(
-            "service account {:?} may use {} {:?}",
-            access.account,
-            access.kind.as_str(),
-            access.store
-        );
-        match work.context.authorizer.may_use(&access).await {
-            Verdict::Allowed => {}
-            Verdict::Denied(why) => {
-                let why = if why.is_empty() {
-                    why
-                } else {
-                    format!(" ({why})")
-                };
-                return Err(Failure::Revoked(format!(
-                    "it is not permitted that {question}{why}; grant the verb \"use\" on the store"
-                )));
-            }
-            Verdict::Unknown(why) => {
-                unknown = Some(format!("could not find out whether {question}: {why}"));
-            }
-        }
-    }
-    Ok(unknown)
-}
-
-/// Why a store does not let the pods read what they ask for, if so: the webhook decides the same at
-/// admission, and stores change.
-fn out_of_scope(work: &Work, key: &Key, needed: &Needed) -> Option<String> {
-    let spec = &needed.what.spec;
-    let labels = work.caches.namespace_labels(&key.0);
-    let reader = Reader {
-        namespace: &key.0,
-        labels: Some(&labels),
-        account: &needed.what.account,
-    };
-    let class = &work.context.options.controller_class;
-    stores_named(&key.0, spec).into_iter().find_map(|id| {
-        let facts = work.caches.store(&id)?.ok()?.facts();
-        let reads = store_use::reads(&key.0, &id, spec);
-        let (Refusal::Never(why) | Refusal::Unknown(why)) =
-            store_use::check(&facts, class, &reader, &reads).err()?;
-        Some(format!("{} {:?}: {why}", id.kind.as_str(), id.name))
-    })
 }
 
 /// No live pod uses the Secret: it stays for a while and then goes. What does not reproduce its name was

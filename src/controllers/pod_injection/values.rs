@@ -1,7 +1,6 @@
 //! The values that a pod keeps in its own memory: made as for a Secret, and written nowhere.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::SignedDuration;
@@ -12,7 +11,8 @@ use crate::controllers::Context;
 use crate::controllers::external_secret::{Wanted, content, fetch};
 use crate::model::complaint;
 use crate::model::external_secret::ExternalSecret;
-use crate::model::secret_store::{Store, StoreId};
+use crate::model::failover::Candidates;
+use crate::model::secret_store::StoreId;
 use crate::secret::SecretMap;
 
 /// How old values may be: so many pods that start together ask a store once.
@@ -43,7 +43,7 @@ pub async fn values(
     namespace: &str,
     name: &str,
     spec: &ExternalSecretSpec,
-    stores: &HashMap<StoreId, Arc<Store>>,
+    stores: &HashMap<StoreId, Candidates>,
 ) -> Result<SecretMap, Unmade> {
     let because = |message: String| Unmade {
         message,

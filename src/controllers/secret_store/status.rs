@@ -12,12 +12,20 @@ use crate::providers::{Capabilities, Error, Validation};
 pub(super) const SHARE: SignedDuration = SignedDuration::from_secs(30);
 
 /// A store that works.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Verdict {
     /// What could be found out.
     pub validation: Validation,
     /// What the store can do.
     pub capabilities: Capabilities,
+    /// What is wrong around it without keeping it from working.
+    pub remarks: Vec<String>,
+}
+
+impl Verdict {
+    fn remarks(&self) -> impl Iterator<Item = &str> {
+        self.remarks.iter().map(String::as_str)
+    }
 }
 
 /// Why a store does not work.
@@ -56,10 +64,13 @@ pub(super) fn told(verdict: &Result<Verdict, VerdictError>) -> Told {
         message,
     };
     match verdict {
-        Ok(_) => Told {
-            reason: "Valid",
-            message: "store validated".to_owned(),
-        },
+        Ok(verdict) => {
+            let parts = std::iter::once("store validated").chain(verdict.remarks());
+            Told {
+                reason: "Valid",
+                message: parts.collect::<Vec<_>>().join("; "),
+            }
+        }
         Err(VerdictError::Configuration(why)) => invalid(why.clone()),
         Err(VerdictError::Client(why)) => invalid(format!("unable to create client: {why}")),
         Err(VerdictError::Validation(why)) => invalid(format!("unable to validate store: {why}")),
@@ -110,6 +121,7 @@ mod tests {
     const WORKS: Result<Verdict, VerdictError> = Ok(Verdict {
         validation: Validation::Ready,
         capabilities: Capabilities::ReadOnly,
+        remarks: Vec::new(),
     });
 
     #[test]
@@ -118,6 +130,18 @@ mod tests {
         assert_eq!(first.capabilities.as_deref(), Some("ReadOnly"));
         assert_eq!(first.conditions[0].reason.as_deref(), Some("Valid"));
         assert_eq!(next(&first, &WORKS, at(300)), None);
+    }
+
+    #[test]
+    fn what_is_wrong_with_fallbacks_is_told_of_a_store_that_works() {
+        let mut verdict = WORKS.unwrap();
+        verdict.remarks = vec!["a is the store itself".to_owned()];
+        let status = next(&SecretStoreStatus::default(), &Ok(verdict), at(1)).unwrap();
+        let ready = &status.conditions[0];
+        assert_eq!(
+            (ready.status.as_str(), ready.message.as_deref()),
+            ("True", Some("store validated; a is the store itself"))
+        );
     }
 
     #[test]

@@ -17,6 +17,7 @@ use super::process::Bases;
 use super::transport::{Transport, retry_budget};
 use super::{Asked, ClientContext, Engine, Error, Fetched, Identity, What};
 use crate::api::v1::{AwsAuth, AwsProvider};
+use crate::budget;
 use crate::providers::logins::Login as _;
 use crate::providers::{Options, Validation};
 
@@ -126,6 +127,7 @@ impl Access {
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
     {
         let session = self.session().await?;
+        budget::prepay().await;
         let failure = match Box::pin(send(&session)).await {
             Ok(answer) => return Ok(answer),
             Err(error) => Failure::of(action, &error),
@@ -139,6 +141,7 @@ impl Access {
             return Err(failure);
         }
         let session = self.session().await?;
+        budget::prepay().await;
         let sent = Box::pin(send(&session)).await;
         sent.map_err(|error| Failure::of(action, &error))
     }

@@ -14,6 +14,7 @@ use super::transport::{Transport, retry_budget};
 use super::{NAME, invalid, is_empty};
 use crate::api::meta::{SecretKeySelector, ServiceAccountSelector, StoreKind};
 use crate::api::v1::{AwsAuth, AwsAuthSecretRef, AwsProvider, AwsSessionTagsPolicy};
+use crate::budget;
 use crate::model::secret_store::Store;
 use crate::providers::logins::{Fingerprint, Granted, Login};
 use crate::providers::{ClientContext, Clock, Error, ErrorKind};
@@ -302,6 +303,7 @@ impl Entry<'_> {
             .context
             .account_token(NAME, field, account, audiences, TOKEN_SECONDS);
         let token = token.await?;
+        budget::prepay().await;
         let sent = self
             .sts(None)?
             .assume_role_with_web_identity()
@@ -321,6 +323,7 @@ impl Entry<'_> {
             tag.map_err(|_| Failure::from(invalid("sessionTags: key and value must be set")))
         });
         let tags: Vec<_> = tags.collect::<Result<_, _>>()?;
+        budget::prepay().await;
         let sent = self
             .sts(Some(credentials))?
             .assume_role()

@@ -14,12 +14,15 @@ use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider as Tls, TlsContext, TrustStore};
 use aws_smithy_runtime_api::client::http::{
-    HttpConnectorSettings, SharedHttpClient, SharedHttpConnector, http_client_fn,
+    HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
+    SharedHttpConnector, http_client_fn,
 };
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 
 use super::invalid;
+use crate::budget;
 use crate::http;
 use crate::providers::{AwsEndpoints, Error, Options};
 
@@ -133,6 +136,21 @@ fn connect(options: &http::Options) -> Result<SharedHttpClient, Error> {
         .connector_settings(settings)
         .pool_idle_timeout(POOL_IDLE)
         .build();
-    let connector = SharedHttpConnector::new(connector);
+    let connector = SharedHttpConnector::new(Paced(SharedHttpConnector::new(connector)));
     Ok(http_client_fn(move |_, _| connector.clone()))
+}
+
+/// Sends each request when the store's budget has a turn for it: the first of a call is paid for before the
+/// SDK begins to count the time, and those after it are tries again.
+#[derive(Debug)]
+struct Paced(SharedHttpConnector);
+
+impl HttpConnector for Paced {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let connector = self.0.clone();
+        HttpConnectorFuture::new(async move {
+            budget::turn().await;
+            connector.call(request).await
+        })
+    }
 }

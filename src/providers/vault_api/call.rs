@@ -56,6 +56,7 @@ impl Engine {
             uid: data_encoding::HEXLOWER.encode(print.as_ref()),
             generation: 0,
             provider: SecretStoreProvider::default(),
+            rate: None,
         };
         self.check(&store, block)?;
         let context = ClientContext {

@@ -4,14 +4,15 @@ use super::source::SourceFile;
 
 /// What each module may import of ours; `a::b` permits that part of `a` alone. Everything may import
 /// itself.
-const LAYERS: [(&str, &[&str]); 15] = [
+const LAYERS: [(&str, &[&str]); 16] = [
     ("secret", &[]),
     ("api", &[]),
     ("template", &[]),
     ("telemetry", &[]),
+    ("budget", &["telemetry"]),
     ("model", &["api", "secret"]),
-    ("http", &["secret", "telemetry"]),
-    ("cluster", &["api", "secret", "telemetry"]),
+    ("http", &["secret", "telemetry", "budget"]),
+    ("cluster", &["api", "secret", "telemetry", "budget"]),
     ("esc", &["secret", "http", "telemetry"]),
     (
         "providers",
@@ -20,6 +21,7 @@ const LAYERS: [(&str, &[&str]); 15] = [
             "api",
             "secret",
             "http",
+            "budget",
             "cluster::secrets",
             "cluster::remote",
             "esc::client",

@@ -59,6 +59,9 @@ pub(in crate::controllers) enum StoreState {
     Unvalidated(Timestamp),
     /// It was validated and does not work; the text is its condition's message.
     NotReady(String),
+    /// It was validated and does not work, the text is its condition's message, and another store may serve
+    /// in its place.
+    Covered(String),
     /// It works.
     Ready,
 }
@@ -428,7 +431,7 @@ fn store_obstacle(observed: &Observed<'_>, now: Timestamp) -> Option<Step> {
 pub(in crate::controllers) fn store_trouble(id: &StoreId, state: &StoreState) -> Option<String> {
     let store = format!("{} {:?}", id.kind.as_str(), id.name);
     match state {
-        StoreState::Ready => None,
+        StoreState::Ready | StoreState::Covered(_) => None,
         StoreState::Foreign => Some(format!("{store} is served by another controller class")),
         StoreState::Missing => Some(format!(
             "could not get {store}: not found; create it or correct secretStoreRef"

@@ -296,6 +296,7 @@ fn a_secret_that_was_deleted_by_policy_is_not_fetched_again_before_its_time() {
     let mut world = World::synced(spec(json!({"target": {"deletionPolicy": "Delete"}})));
     world.target = None;
     let outcome = status::Outcome::Synced {
+        remark: None,
         reason: status::SECRET_DELETED,
         message: status::DELETED,
         written: true,
