@@ -59,7 +59,7 @@ pub(in crate::controllers) use observe::{Sources, store_state};
 pub(crate) use plan::Consent;
 pub(in crate::controllers) use plan::store_trouble;
 use plan::{rest_after_success, window_start};
-pub(crate) use preview::{Forecast, Values, forecast};
+pub(crate) use preview::{Forecast, Values, forecast, next_due, rendered};
 pub(in crate::controllers) use render::{content, templated, transformed};
 pub(crate) use triggers::{Trigger, Waker, watch_external_secrets, watch_secrets};
 

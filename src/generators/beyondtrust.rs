@@ -1,5 +1,7 @@
 //! Dynamic secrets of BeyondTrust Workload Credentials. Their leases end by themselves, as in ESO.
 
+use std::net::IpAddr;
+
 use async_trait::async_trait;
 use reqwest::{Method, Url};
 
@@ -83,11 +85,10 @@ impl BeyondtrustWorkloadCredentialsDynamicSecretSpec {
 }
 
 fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        _ => false,
-    }
+    let host = url.host_str().unwrap_or_default();
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    host.parse()
+        .is_ok_and(|address: IpAddr| address.is_loopback())
 }
 
 /// A client that trusts no authorities but these.
