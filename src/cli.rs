@@ -2,11 +2,15 @@
 
 mod agent;
 mod certs;
+mod diff;
 mod doctor;
 mod esc;
+mod explain;
 mod generate;
 mod listing;
+mod material;
 mod migrate;
+mod render;
 mod rotate_key;
 mod run;
 mod template;
@@ -33,6 +37,13 @@ enum Command {
     Agent(agent::Args),
     /// Checks an installation and says what to do about it
     Doctor(doctor::Args),
+    /// Says why an object is as it is, when it is refreshed and what to do where it is blocked
+    Explain(explain::Args),
+    /// Says what the next refresh would change in Secrets: keys, never values; ends with 0 when nothing
+    /// would change, 1 when something would and 2 when that cannot be told
+    Diff(diff::Args),
+    /// Prints the Secrets that ExternalSecrets lead to, with their values masked, and writes none
+    Render(render::Args),
     /// Hands the objects of External Secrets Operator over to latchkey, and back
     Migrate(Box<migrate::Args>),
     /// Makes a new key for the names of Secrets that are made for pods
@@ -64,6 +75,9 @@ pub fn main() -> ExitCode {
     let result = runtime.block_on(async {
         let done = match cli.command {
             Command::Migrate(args) => return migrate::run(*args).await,
+            Command::Diff(args) => return diff::run(&args).await,
+            Command::Explain(args) => explain::run(&args).await,
+            Command::Render(args) => render::run(&args).await,
             Command::Run(args) => run::run(*args).await,
             Command::Esc(args) => esc::run(*args).await,
             Command::Agent(args) => agent::run(args).await,

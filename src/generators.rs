@@ -7,6 +7,7 @@
 mod acr_access_token;
 #[cfg(feature = "provider-aws")]
 mod aws;
+mod beyondtrust;
 mod call;
 #[cfg(any(feature = "provider-azurekv", feature = "provider-gcpsm"))]
 mod cloud;
@@ -174,6 +175,9 @@ pub fn parse(kind: &str, spec: Value) -> Result<Box<dyn Generator>, Error> {
     Ok(match kind {
         #[cfg(feature = "provider-azurekv")]
         "ACRAccessToken" => Box::new(read::<api::AcrAccessTokenSpec>(kind, spec)?),
+        "BeyondtrustWorkloadCredentialsDynamicSecret" => {
+            Box::new(read::<api::BeyondtrustWorkloadCredentialsDynamicSecretSpec>(kind, spec)?)
+        }
         "CloudsmithAccessToken" => Box::new(read::<api::CloudsmithAccessTokenSpec>(kind, spec)?),
         #[cfg(feature = "provider-aws")]
         "ECRAuthorizationToken" => Box::new(read::<api::EcrAuthorizationTokenSpec>(kind, spec)?),

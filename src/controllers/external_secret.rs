@@ -61,7 +61,7 @@ pub(crate) use memory::Memories;
 pub(crate) use plan::Consent;
 use plan::rest_after_success;
 pub(in crate::controllers) use plan::store_trouble;
-pub(crate) use preview::{Forecast, Values, forecast};
+pub(crate) use preview::{Forecast, Values, forecast, next_due, rendered};
 pub(in crate::controllers) use render::{content, templated, transformed};
 pub(in crate::controllers) use sources::{Sources, store_state};
 pub(crate) use triggers::{Trigger, Waker, watch_external_secrets, watch_secrets};

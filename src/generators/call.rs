@@ -4,7 +4,8 @@ use reqwest::header::HeaderValue;
 use reqwest::{Method, RequestBuilder, StatusCode, Url};
 
 use super::{Context, Error};
-use crate::api::meta::ServiceAccountSelector;
+use crate::api::meta::{CaProvider, CaProviderKind, ServiceAccountSelector};
+use crate::cluster::secrets;
 use crate::http;
 use crate::secret::SecretBytes;
 use crate::secret::json::Json;
@@ -54,17 +55,30 @@ impl Answer {
 
 /// Makes a call, once: what it makes must not be made twice.
 pub(super) async fn call(context: &Context, call: Call<'_>) -> Result<Answer, Error> {
-    let action = call.action;
-    let failed = |error: &http::Error| Error::unavailable(format!("failed to {action}: {error}"));
     let http = context.registry.http().map_err(Error::from)?;
-    let mut request: RequestBuilder = http.request(call.method, call.url);
-    request = request.header("accept", "application/json");
+    let mut request = request(http, call.method, call.url);
     if let Some((name, value)) = call.credential {
         request = request.header(name, value);
     }
     if let Some(body) = &call.body {
         request = request.json(body);
     }
+    send(http, call.action, request).await
+}
+
+/// A request for JSON.
+pub(super) fn request(http: &http::Client, method: Method, url: Url) -> RequestBuilder {
+    let request = http.request(method, url);
+    request.header("accept", "application/json")
+}
+
+/// Sends a request, once; `action` is for messages, after "failed to".
+pub(super) async fn send(
+    http: &http::Client,
+    action: &str,
+    request: RequestBuilder,
+) -> Result<Answer, Error> {
+    let failed = |error: &http::Error| Error::unavailable(format!("failed to {action}: {error}"));
     let answer = http.send(request).await;
     let answer = answer.map_err(|error| failed(&error))?;
     let status = answer.status();
@@ -178,6 +192,52 @@ pub(super) fn header(scheme: &str, credential: &SecretBytes) -> Result<HeaderVal
     let mut value = HeaderValue::from_bytes(&text).map_err(|_| refused())?;
     value.set_sensitive(true);
     Ok(value)
+}
+
+/// The CA certificates that a spec names with `caBundle` or `caProvider` under `at`, which are read in the
+/// namespace that asks; PEM.
+pub(super) async fn ca(
+    context: &Context,
+    at: &str,
+    bundle: Option<&str>,
+    provider: Option<&CaProvider>,
+) -> Result<Option<Vec<u8>>, Error> {
+    let inline = bundle.filter(|text| !text.is_empty());
+    let (field, bundle) = match (inline, provider) {
+        (Some(text), _) => ("caBundle", Some(SecretBytes::from(text))),
+        (None, Some(ca)) => {
+            let found = named_ca(context, ca).await;
+            let failed = |error| Error::unavailable(format!("{at}.caProvider: {error}"));
+            ("caProvider", found.map_err(failed)?)
+        }
+        (None, None) => return Ok(None),
+    };
+    let pem = bundle.and_then(|bundle| http::ca_pem(bundle.expose()));
+    let pem = pem.ok_or_else(|| {
+        Error::unavailable(format!(
+            "{at}.{field}: must be there and PEM, or base64 of PEM"
+        ))
+    });
+    pem.map(Some)
+}
+
+async fn named_ca(
+    context: &Context,
+    ca: &CaProvider,
+) -> Result<Option<SecretBytes>, secrets::Error> {
+    let (namespace, name) = (&context.namespace, &ca.name);
+    let key = ca.key.as_deref().unwrap_or("ca.crt");
+    match ca.kind {
+        CaProviderKind::Secret => {
+            let data = context.secrets.read_secret(namespace, name).await;
+            data.map(|data| data.and_then(|mut data| data.remove(key)))
+        }
+        CaProviderKind::ConfigMap => {
+            let data = context.secrets.read_config_map(namespace, name).await;
+            let text = data.map(|data| data.and_then(|mut data| data.remove(key)));
+            text.map(|text| text.map(SecretBytes::from))
+        }
+    }
 }
 
 /// A new token of a ServiceAccount of the namespace that asks.

@@ -219,6 +219,6 @@ async fn a_generator_of_another_class_makes_nothing() {
 
 #[tokio::test]
 async fn a_kind_that_is_not_served_says_so() {
-    let error = made("Grafana", json!({}), "").await.unwrap_err();
-    assert!(error.message.contains("Grafana") && error.lasting);
+    let error = made("Later", json!({}), "").await.unwrap_err();
+    assert!(error.message.contains("Later") && error.lasting && error.is_unserved);
 }

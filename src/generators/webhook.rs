@@ -2,13 +2,12 @@
 
 use async_trait::async_trait;
 
+use super::call::ca;
 use super::{Context, Error, Generator};
 use crate::api::generators::WebhookSpec;
-use crate::api::meta::CaProviderKind;
-use crate::http;
 use crate::providers::webhook::{self, Call};
 use crate::providers::{Error as CallError, ErrorKind};
-use crate::secret::{SecretBytes, SecretMap};
+use crate::secret::SecretMap;
 
 #[async_trait]
 impl Generator for WebhookSpec {
@@ -36,7 +35,8 @@ impl Generator for WebhookSpec {
             let data = webhook::read(reader, namespace, &secret.name, name).await;
             secrets.push((secret.name.clone(), data.map_err(failed)?));
         }
-        let ca = ca(self, context).await?;
+        let (bundle, named) = (self.ca_bundle.as_deref(), self.ca_provider.as_ref());
+        let ca = ca(context, "spec", bundle, named).await?;
         let made = webhook::generate(
             &call,
             context.registry.webhooks(),
@@ -47,37 +47,6 @@ impl Generator for WebhookSpec {
         .await;
         made.map_err(failed)
     }
-}
-
-async fn ca(spec: &WebhookSpec, context: &Context) -> Result<Option<Vec<u8>>, Error> {
-    let inline = spec.ca_bundle.as_deref().filter(|text| !text.is_empty());
-    let (field, bundle) = match (inline, &spec.ca_provider) {
-        (Some(text), _) => ("spec.caBundle", Some(SecretBytes::from(text))),
-        (None, Some(ca)) => {
-            let (namespace, name) = (&context.namespace, &ca.name);
-            let key = ca.key.as_deref().unwrap_or("ca.crt");
-            let found = match ca.kind {
-                CaProviderKind::Secret => {
-                    let data = context.secrets.read_secret(namespace, name).await;
-                    data.map(|data| data.and_then(|mut data| data.remove(key)))
-                }
-                CaProviderKind::ConfigMap => {
-                    let data = context.secrets.read_config_map(namespace, name).await;
-                    let data = data.map(|data| data.and_then(|mut data| data.remove(key)));
-                    data.map(|text| text.map(SecretBytes::from))
-                }
-            };
-            let field = "spec.caProvider";
-            let found = found.map_err(|error| Error::unavailable(format!("{field}: {error}")))?;
-            (field, found)
-        }
-        (None, None) => return Ok(None),
-    };
-    let pem = bundle.and_then(|bundle| http::ca_pem(bundle.expose()));
-    let pem = pem.ok_or_else(|| {
-        Error::unavailable(format!("{field}: must be there and PEM, or base64 of PEM"))
-    });
-    pem.map(Some)
 }
 
 fn failed(error: CallError) -> Error {

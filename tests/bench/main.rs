@@ -3,8 +3,8 @@
 //! over TLS by `tests/load/run.sh`.
 //!
 //! `cargo bench` measures every body, `cargo bench -- typical huge` those two. Instructions are counted by
-//! valgrind's callgrind, as the difference of two runs of this program divided by the reviews they differ
-//! by. The profile is that of a release, so that one build serves both; to see where instructions go, build
+//! valgrind's callgrind and allocations by its dhat, each as the difference of two runs of this program
+//! divided by the reviews they differ by. The profile is that of a release, so that one build serves both; to see where instructions go, build
 //! once with symbols:
 //!
 //! ```sh
@@ -57,27 +57,13 @@ fn main() -> anyhow::Result<ExitCode> {
     let mut outcome = ExitCode::SUCCESS;
     for body in BODIES.iter().filter(chosen) {
         let cost = measure(body)?;
-        let instructions = match &cost.instructions {
-            Ok(count) => format!("{count}"),
-            Err(_) => "NOT MEASURED".to_owned(),
-        };
         println!(
-            "{:<10} {:>8} {instructions:>14} {:>13} {:>12}  {}",
-            body.name, cost.bytes, cost.allocations, cost.allocated, body.about
+            "{:<10} {:>8} {:>14} {:>13} {:>12}  {}",
+            body.name, cost.bytes, cost.instructions, cost.allocations, cost.allocated, body.about
         );
-        match cost.instructions {
-            Err(problem) => {
-                eprintln!(
-                    "instructions of {:?} were NOT MEASURED: {problem:#}",
-                    body.name
-                );
-                outcome = ExitCode::FAILURE;
-            }
-            Ok(count) if body.name == "typical" && count > TYPICAL_LIMIT => {
-                eprintln!("the typical review may cost {TYPICAL_LIMIT} instructions");
-                outcome = ExitCode::FAILURE;
-            }
-            Ok(_) => {}
+        if body.name == "typical" && cost.instructions > TYPICAL_LIMIT {
+            eprintln!("the typical review may cost {TYPICAL_LIMIT} instructions");
+            outcome = ExitCode::FAILURE;
         }
     }
     Ok(outcome)
@@ -86,28 +72,42 @@ fn main() -> anyhow::Result<ExitCode> {
 /// What one review costs.
 struct Cost {
     bytes: usize,
-    instructions: anyhow::Result<u64>,
+    instructions: u64,
     allocations: u64,
     allocated: u64,
 }
 
 fn measure(body: &Body) -> anyhow::Result<Cost> {
     let bytes = body.build();
-    let warm = warmed(&bytes)?;
-    let allocations = allocation_counter::measure(|| drop(warm.answer(&bytes)));
     // Enough that what differs from run to run, such as the seeds of hash maps, does not show.
     let reviews = if bytes.len() > 50_000 { 10 } else { 100 };
-    let difference = || {
-        let short = counted(body.name, SHORT_RUN)?;
-        let long = counted(body.name, SHORT_RUN + reviews)?;
-        Ok(long.saturating_sub(short) / reviews)
+    let each = |short: u64, long: u64| long.saturating_sub(short) / reviews;
+    let instructions = |reviews| {
+        let text = under("callgrind", body.name, reviews)?;
+        number(&text, "Collected : ").with_context(|| format!("no count in {text}"))
     };
+    let heap = |reviews| {
+        let text = under("dhat", body.name, reviews)?;
+        let counts = number(&text, "Total:").zip(number(&text, " bytes in "));
+        counts.with_context(|| format!("no totals in {text}"))
+    };
+    let (short, long) = (instructions(SHORT_RUN)?, instructions(SHORT_RUN + reviews)?);
+    let (short_heap, long_heap) = (heap(SHORT_RUN)?, heap(SHORT_RUN + reviews)?);
     Ok(Cost {
         bytes: bytes.len(),
-        instructions: difference(),
-        allocations: allocations.count_total,
-        allocated: allocations.bytes_total,
+        instructions: each(short, long),
+        allocations: each(short_heap.1, long_heap.1),
+        allocated: each(short_heap.0, long_heap.0),
     })
+}
+
+/// The number, perhaps with commas, that follows this text.
+fn number(text: &str, after: &str) -> Option<u64> {
+    let rest = text.split_once(after)?.1.trim_start();
+    let digits = rest
+        .split(|c: char| c != ',' && !c.is_ascii_digit())
+        .next()?;
+    digits.replace(',', "").parse().ok()
 }
 
 /// A webhook that has met this pod, and answers as it should.
@@ -136,10 +136,13 @@ fn answer(name: &str, count: u64) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Instructions of a whole run of this program.
-fn counted(name: &str, reviews: u64) -> anyhow::Result<u64> {
+/// What a tool of valgrind says of a whole run of this program.
+fn under(tool: &str, name: &str, reviews: u64) -> anyhow::Result<String> {
     let output = Command::new("valgrind")
-        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+        .args([
+            format!("--tool={tool}"),
+            format!("--{tool}-out-file=/dev/null"),
+        ])
         .arg(std::env::current_exe()?)
         .args(["answer", name, &reviews.to_string()])
         .stdin(Stdio::null())
@@ -149,9 +152,5 @@ fn counted(name: &str, reviews: u64) -> anyhow::Result<u64> {
     if !output.status.success() {
         bail!("valgrind ended with {}: {text}", output.status);
     }
-    let line = text
-        .lines()
-        .find_map(|line| line.split_once("Collected : "));
-    let (_, count) = line.with_context(|| format!("valgrind counted nothing: {text}"))?;
-    Ok(count.trim().parse()?)
+    Ok(text.into_owned())
 }

@@ -178,10 +178,6 @@ async fn what_works_passes_without_a_word(#[case] yaml: &str) {
     "kind: SecretStore\nspec: {provider: {chef: {serverUrl: u, username: user, auth: {secretRef: {privateKeySecretRef: {name: later}}}}}}",
     "spec.provider.chef: is not served by this build"
 )]
-#[case::generator_of_another_build(
-    "kind: BeyondtrustWorkloadCredentialsDynamicSecret\nspec: {provider: {auth: {apikey: {token: {name: later}}}, server: {apiUrl: u, siteId: s}}}",
-    "spec: generators of kind BeyondtrustWorkloadCredentialsDynamicSecret are not served"
-)]
 #[case::cluster_store_for_many_namespaces(
     "kind: ClusterExternalSecret\nspec: {externalSecretSpec: {secretStoreRef: {kind: ClusterSecretStore, name: later}, dataFrom: [{extract: {key: k}}]}}",
     r#"ClusterSecretStore "later" does not exist yet"#

@@ -167,6 +167,66 @@ async fn quay_and_cloudsmith_take_the_token_of_the_service_account() {
 }
 
 #[tokio::test]
+async fn a_dynamic_secret_of_beyondtrust_is_made_in_its_folder() {
+    const SITE: &str = "5f0c3c1e-9d0b-4a3e-8f53-0a4c1f4c7a10";
+    let server = MockServer::start().await;
+    let answers = [
+        (
+            "aws",
+            201,
+            json!({"secret": {
+                "accessKeyId": "AKIA", "secretAccessKey": "s", "sessionToken": "",
+                "leaseId": "l", "expiration": "2026-01-01T00:00:00Z", "more": 1,
+            }}),
+        ),
+        (
+            "azure",
+            200,
+            json!({"secret": {"clientId": "c", "ttl": 60}}),
+        ),
+        ("gone", 404, json!({"error": "no such secret"})),
+    ];
+    for (name, status, body) in answers {
+        Mock::given(method("POST"))
+            .and(path(format!(
+                "/site/{SITE}/secrets/dynamic/{name}/generate"
+            )))
+            .and(query_param("folder", "team/prod"))
+            .and(header("authorization", "Bearer hunter2"))
+            .and(header("bt-secrets-api-version", "2026-04-28"))
+            .respond_with(ResponseTemplate::new(status).set_body_json(body))
+            .mount(&server)
+            .await;
+    }
+    let made = |name: &'static str| {
+        let spec = json!({"provider": {
+            "auth": {"apikey": {"token": {"name": "login", "key": "token"}}},
+            "server": {"apiUrl": format!("{}/site", server.uri()), "siteId": SITE},
+            "folderPath": format!("team/prod/{name}"),
+        }});
+        async move {
+            let kind = "BeyondtrustWorkloadCredentialsDynamicSecret";
+            generate(kind, spec, &token()).await
+        }
+    };
+    let aws = made("aws").await.unwrap();
+    let expected = [
+        ("accessKeyId", "AKIA"),
+        ("secretAccessKey", "s"),
+        ("leaseId", "l"),
+        ("expiration", "2026-01-01T00:00:00Z"),
+    ];
+    assert_eq!(texts(&aws), expected.into());
+    let azure = made("azure").await.unwrap();
+    assert_eq!(texts(&azure), [("clientId", "c"), ("ttl", "60")].into());
+    let error = refused(made("gone").await);
+    assert!(
+        error.message.ends_with("HTTP 404: no such secret"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
 async fn a_deploy_token_of_gitlab_is_made_and_revoked() {
     let server = MockServer::start().await;
     let login = ("private-token", "hunter2");

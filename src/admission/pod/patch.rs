@@ -111,18 +111,22 @@ fn value_from(source: &Source) -> Value {
 
 /// Alias to name, for people and tools.
 fn status(plan: &Plan<'_>) -> String {
-    let mut status: BTreeMap<&str, Value> = plan
+    #[derive(Serialize)]
+    #[serde(untagged)]
+    enum Shown<'p> {
+        Alias(&'p str),
+        Inline(Vec<&'p String>),
+    }
+    let mut status: BTreeMap<&str, Shown<'_>> = plan
         .names
         .iter()
-        .map(|(alias, name)| (alias.as_str(), name.as_str()))
         .map(|(alias, name)| {
             let shown = if plan.is_in_memory { "memory" } else { name };
-            (alias, shown.into())
+            (alias.as_str(), Shown::Alias(shown))
         })
         .collect();
     if !plan.inline.is_empty() {
-        let names: Vec<&String> = plan.inline.keys().collect();
-        status.insert(INLINE_ALIAS, json!(names));
+        status.insert(INLINE_ALIAS, Shown::Inline(plan.inline.keys().collect()));
     }
     serde_json::to_string(&status).expect("a map of text must be JSON")
 }
@@ -144,7 +148,7 @@ fn set(
     key: &str,
     value: &str,
 ) -> Option<Operation> {
-    let path = format!("/metadata/{map}/{}", escaped(key));
+    let path = ["/metadata/", map, "/", &escaped(key)].concat();
     match present {
         Some(present) if present == value => None,
         Some(_) => Some(Operation::Replace {
@@ -164,5 +168,15 @@ fn set(
 
 /// A key as part of a JSON Pointer (RFC 6901).
 fn escaped(key: &str) -> String {
-    key.replace('~', "~0").replace('/', "~1")
+    let mut escaped = String::with_capacity(key.len() + 4);
+    for part in key.split_inclusive(['~', '/']) {
+        let (text, escape) = match part.as_bytes().last() {
+            Some(b'~') => (&part[..part.len() - 1], "~0"),
+            Some(b'/') => (&part[..part.len() - 1], "~1"),
+            _ => (part, ""),
+        };
+        escaped.push_str(text);
+        escaped.push_str(escape);
+    }
+    escaped
 }

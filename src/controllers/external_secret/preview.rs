@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use jiff::Timestamp;
+
 use super::fetch::{Wanted, fetch};
 use super::keep::leave_foreign;
-use super::plan::{Content, Dress, Existing, Object, Write, plan_write};
+use super::plan::{Content, Dress, Existing, Object, Write, plan_write, rest_after_success};
 use super::render::content;
 use crate::api::v1::{self, CreationPolicy};
 use crate::cluster::request::Error;
@@ -79,13 +81,7 @@ pub(crate) async fn forecast(
         content: &stored.content,
         managed: stored.managed_by(&manager),
     });
-    let none = BTreeMap::new();
-    let about = Object {
-        spec,
-        uid: object.metadata.uid.as_deref().unwrap_or_default(),
-        labels: object.metadata.labels.as_ref().unwrap_or(&none),
-        annotations: object.metadata.annotations.as_ref().unwrap_or(&none),
-    };
+    let about = about(object, spec);
     let planned = plan_write(&about, content, existing.as_ref(), context.consent);
     Ok(match (planned, &stored) {
         (Ok(Write::Nothing(..)), _) => Forecast::Unchanged,
@@ -96,6 +92,53 @@ pub(crate) async fn forecast(
         (Ok(Write::Delete(_)), _) => Forecast::Deleted,
         (Err(failure), _) => Forecast::Refused(failure.message()),
     })
+}
+
+fn about<'a>(object: &'a v1::ExternalSecret, spec: &'a ExternalSecret) -> Object<'a> {
+    static NONE: BTreeMap<String, String> = BTreeMap::new();
+    Object {
+        spec,
+        uid: object.metadata.uid.as_deref().unwrap_or_default(),
+        labels: object.metadata.labels.as_ref().unwrap_or(&NONE),
+        annotations: object.metadata.annotations.as_ref().unwrap_or(&NONE),
+    }
+}
+
+/// The Secret that the stores and the template lead to were there none yet, with its values.
+///
+/// # Errors
+/// Why there is none; the text holds no value.
+pub(crate) async fn rendered(
+    context: &Context,
+    object: &v1::ExternalSecret,
+    spec: &ExternalSecret,
+    stores: &HashMap<StoreId, Candidates>,
+) -> Result<Desired, String> {
+    const NOTHING: &str = "the stores have no value for it, so that no Secret would be made";
+    if spec.target.manifest.is_some() {
+        return Err("spec.target.manifest: its target is no Secret and is not rendered".to_owned());
+    }
+    if spec.generates() {
+        return Err(
+            "its values are made by a generator, and asking would make new ones".to_owned(),
+        );
+    }
+    let content = fetched(context, spec, stores).await?;
+    let content = content.ok_or_else(|| NOTHING.to_owned())?;
+    let mut alone = spec.clone();
+    alone.target.creation = CreationPolicy::Orphan;
+    match plan_write(&about(object, &alone), content, None, context.consent) {
+        Ok(Write::Create(secret)) => Ok(secret),
+        Ok(_) => Err(NOTHING.to_owned()),
+        Err(failure) => Err(failure.message()),
+    }
+}
+
+/// When an object that is as it should be is refreshed next; `None` where only a change of it leads to a
+/// refresh. A closed sync window may put it off.
+pub(crate) fn next_due(spec: &ExternalSecret, now: Timestamp) -> Option<Timestamp> {
+    let rest = rest_after_success(spec, now)?;
+    now.checked_add(rest).ok()
 }
 
 /// What the stores say now; nothing where an empty answer would leave the Secret alone.

@@ -103,12 +103,12 @@ pub fn is_injected_name(name: &str, alias: &str) -> bool {
 /// `fields` are namespace, account, alias and canonical spec. Each is preceded by its length, so that
 /// no two lists of fields give one text.
 fn name(key: &hmac::Key, fields: [&str; 4]) -> String {
-    let mut context = hmac::Context::with_key(key);
+    let mut text = Vec::with_capacity(512);
     for field in std::iter::once(VERSION).chain(fields) {
-        context.update(&(field.len() as u64).to_be_bytes());
-        context.update(field.as_bytes());
+        text.extend_from_slice(&(field.len() as u64).to_be_bytes());
+        text.extend_from_slice(field.as_bytes());
     }
-    let mut mac = BASE32_NOPAD.encode(context.sign().as_ref());
+    let mut mac = BASE32_NOPAD.encode(hmac::sign(key, &text).as_ref());
     mac.truncate(MAC_LENGTH);
     mac.make_ascii_lowercase();
     format!("{PREFIX}{}-{mac}", fields[2])

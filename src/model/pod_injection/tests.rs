@@ -314,7 +314,9 @@ fn every_type_of_a_spec_declares_its_fields_in_the_order_of_their_names() {
                 }
             }
             serde_json::Value::Array(members) => {
-                members.iter().for_each(|member| check(member, at, checked));
+                for member in members {
+                    check(member, at, checked);
+                }
             }
             _ => {}
         }
