@@ -131,6 +131,13 @@ fn broken_templates(namespace: &str, injection: &Injection) -> Vec<Complaint> {
         let Source::Spec(spec) = source else {
             continue;
         };
+        if spec
+            .target
+            .as_ref()
+            .is_none_or(|target| target.template.is_none())
+        {
+            continue;
+        }
         let Ok(parsed) = ExternalSecret::parse(namespace, alias, spec) else {
             continue;
         };

@@ -123,7 +123,12 @@ pub(crate) enum Unreadable {
 
 /// Reads a review in one pass.
 pub(crate) fn read<'a, O: Deserialize<'a>>(body: &'a [u8]) -> Result<Request<'a, O>, Unreadable> {
-    let review: Review<'a, O> = match serde_json::from_slice(body) {
+    // Checked at once, and not again for each string. What is not UTF-8 may stand where nobody reads it.
+    let review = match std::str::from_utf8(body) {
+        Ok(text) => serde_json::from_str(text),
+        Err(_) => serde_json::from_slice(body),
+    };
+    let review: Review<'a, O> = match review {
         Ok(review) => review,
         Err(error) => return Err(unreadable(body, &error)),
     };
@@ -326,7 +331,10 @@ pub(crate) fn write(api_version: ApiVersion, uid: &str, answer: Answer) -> Vec<u
         kind: "AdmissionReview",
         response,
     };
-    serde_json::to_vec(&review).expect("a review has nothing that JSON cannot say")
+    let patch = review.response.patch.as_ref().map_or(0, String::len);
+    let mut body = Vec::with_capacity(patch + 512);
+    serde_json::to_writer(&mut body, &review).expect("a review has nothing that JSON cannot say");
+    body
 }
 
 /// A `Status` for a body that is no review.

@@ -117,13 +117,13 @@ impl StoreKind {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SecretStoreRef {
+    /// SecretStore or ClusterSecretStore.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<StoreKind>,
     /// Name of the store.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253), regex(pattern = SUBDOMAIN))]
     pub name: Option<String>,
-    /// SecretStore or ClusterSecretStore.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub kind: Option<StoreKind>,
 }
 
 /// What the controller last observed of an object.

@@ -14,6 +14,9 @@ use crate::model::pod_injection::{INLINE_ALIAS, Pod, record};
 use super::inline::{Change, Edit, Source};
 use super::plan::Plan;
 
+/// Bytes of an operation, most of the time at least.
+const TYPICAL_OPERATION: usize = 160;
+
 #[derive(Debug, Serialize)]
 #[serde(tag = "op", rename_all = "lowercase")]
 pub(super) enum Operation {
@@ -57,7 +60,9 @@ pub(super) fn operations(pod: &Pod<'_>, plan: &mut Plan<'_>) -> Option<Vec<u8>> 
     if operations.is_empty() {
         return None;
     }
-    Some(serde_json::to_vec(&operations).expect("operations must be JSON"))
+    let mut patch = Vec::with_capacity(operations.len() * TYPICAL_OPERATION);
+    serde_json::to_writer(&mut patch, &operations).expect("operations must be JSON");
+    Some(patch)
 }
 
 /// The operations on variables. Positions shift within a container by what was added before.

@@ -104,11 +104,11 @@ const SCHEDULE: &str = r"^(@(annually|yearly|monthly|weekly|daily|midnight|hourl
 /// One window.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SyncWindow {
+    /// How long it stays open, as a Go duration.
+    pub duration: String,
     /// Five-field cron expression or descriptor such as `@daily`, in UTC.
     #[schemars(length(min = 1), regex(pattern = SCHEDULE))]
     pub schedule: String,
-    /// How long it stays open, as a Go duration.
-    pub duration: String,
 }
 
 /// What became of an ExternalSecret.

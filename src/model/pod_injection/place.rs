@@ -84,7 +84,7 @@ impl ContainerPlace<'_> {
     /// JSON Pointer (RFC 6901) to the container.
     #[must_use]
     pub fn pointer(&self) -> String {
-        format!("/spec/{}/{}", self.list, self.index)
+        joined(&["spec", self.list, &self.index.to_string()])
     }
 }
 
@@ -92,27 +92,59 @@ impl Place<'_> {
     /// JSON Pointer (RFC 6901) to the name.
     #[must_use]
     pub fn pointer(&self) -> String {
-        let of = ContainerPlace::pointer;
         match self {
             Self::Variable {
                 container, index, ..
-            } => format!("{}/env/{index}/valueFrom/secretKeyRef/name", of(container)),
+            } => {
+                let (at, index) = (container.index.to_string(), index.to_string());
+                let variable = ["spec", container.list, &at, "env", &index];
+                joined(&[&variable[..], &["valueFrom", "secretKeyRef", "name"]].concat())
+            }
             Self::Variables { container, index } => {
-                format!("{}/envFrom/{index}/secretRef/name", of(container))
+                let (at, index) = (container.index.to_string(), index.to_string());
+                joined(&[
+                    "spec",
+                    container.list,
+                    &at,
+                    "envFrom",
+                    &index,
+                    "secretRef",
+                    "name",
+                ])
             }
             Self::Volume { index, part, .. } => {
-                let field = match part {
-                    VolumePart::Secret => "secret/secretName".to_owned(),
-                    VolumePart::Projected(source) => {
-                        format!("projected/sources/{source}/secret/name")
+                let index = index.to_string();
+                let volume = ["spec", "volumes", &index];
+                match part {
+                    VolumePart::Secret => {
+                        joined(&[&volume[..], &["secret", "secretName"]].concat())
                     }
-                    VolumePart::Csi => "csi/nodePublishSecretRef/name".to_owned(),
-                };
-                format!("/spec/volumes/{index}/{field}")
+                    VolumePart::Projected(source) => {
+                        let source = source.to_string();
+                        let field = ["projected", "sources", &source, "secret", "name"];
+                        joined(&[&volume[..], &field].concat())
+                    }
+                    VolumePart::Csi => {
+                        joined(&[&volume[..], &["csi", "nodePublishSecretRef", "name"]].concat())
+                    }
+                }
             }
-            Self::PullSecret { index } => format!("/spec/imagePullSecrets/{index}/name"),
+            Self::PullSecret { index } => {
+                joined(&["spec", "imagePullSecrets", &index.to_string(), "name"])
+            }
         }
     }
+}
+
+/// A JSON Pointer of these parts, none of which needs escapes. Formatting would cost a review more than
+/// most of what it does else.
+fn joined(parts: &[&str]) -> String {
+    let mut pointer = String::with_capacity(64);
+    for part in parts {
+        pointer.push('/');
+        pointer.push_str(part);
+    }
+    pointer
 }
 
 impl fmt::Display for Place<'_> {

@@ -298,6 +298,33 @@ proptest! {
     }
 }
 
+/// [`canonical`] is sorted only as long as this holds.
+#[test]
+fn every_type_of_a_spec_declares_its_fields_in_the_order_of_their_names() {
+    fn check(schema: &serde_json::Value, at: &str, checked: &mut usize) {
+        if let Some(properties) = schema["properties"].as_object() {
+            let names: Vec<&String> = properties.keys().collect();
+            assert!(names.is_sorted(), "{at}: {names:?}");
+            *checked += 1;
+        }
+        match schema {
+            serde_json::Value::Object(members) => {
+                for (name, member) in members {
+                    check(member, &format!("{at}/{name}"), checked);
+                }
+            }
+            serde_json::Value::Array(members) => {
+                members.iter().for_each(|member| check(member, at, checked));
+            }
+            _ => {}
+        }
+    }
+    let schema = schemars::schema_for!(ExternalSecretSpec).to_value();
+    let mut checked = 0;
+    check(&schema, "", &mut checked);
+    assert!(checked > 15, "{checked} types");
+}
+
 #[test]
 fn a_ring_whose_keys_are_exchanged_knows_the_key_before_and_no_older_one() {
     let spec = spec_of("secret://vault/key");

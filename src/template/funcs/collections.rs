@@ -67,7 +67,12 @@ fn index_once(item: &Value, index: &Value) -> Outcome {
                 other.type_of()
             )),
         },
-        other => Err(format!("can't index item of type {}", other.type_of())),
+        other => {
+            // Go looks behind the pointer first.
+            let of = other.type_of().to_string();
+            let of = of.trim_start_matches('*');
+            Err(format!("can't index item of type {of}"))
+        }
     }
 }
 

@@ -127,6 +127,7 @@ fn copied(value: &Value) -> Outcome {
             }
             Ok(copy.into())
         }
+        Value::Object(object) => Ok(object.deep_copy().unwrap_or_else(|| value.clone())),
         other => Ok(other.clone()),
     }
 }

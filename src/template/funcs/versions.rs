@@ -56,9 +56,13 @@ impl Version {
         for (at, number) in numbers.iter_mut().enumerate() {
             let digits = part(at + 1).trim_start_matches('.');
             if !digits.is_empty() {
-                *number = digits
-                    .parse()
-                    .map_err(|_| "error parsing version segment: value out of range".to_owned())?;
+                // Go's words of ParseUint; of digits alone nothing else can be wrong.
+                *number = digits.parse().map_err(|_| {
+                    format!(
+                        "error parsing version segment: strconv.ParseUint: parsing \"{digits}\": \
+                         value out of range"
+                    )
+                })?;
             }
         }
         let numeric = |id: &str| id.bytes().all(|byte| byte.is_ascii_digit());
@@ -197,6 +201,15 @@ impl Object for Version {
             }
         }
         text.into_bytes()
+    }
+
+    fn deep_copy(&self) -> Option<Value> {
+        Some(Value::object(Self {
+            numbers: [0; 3],
+            pre: String::new(),
+            metadata: String::new(),
+            original: String::new(),
+        }))
     }
 
     fn method(&self, name: &str) -> Option<&'static Function> {

@@ -31,6 +31,11 @@ pub trait Object: Any {
         true
     }
 
+    /// What a deep copy is, where it is not the same: Go copies a struct's public fields alone.
+    fn deep_copy(&self) -> Option<Value> {
+        None
+    }
+
     /// The plain value that JSON and YAML show in its place.
     fn encoded(&self) -> Value {
         self.underlying().unwrap_or_else(|| self.display().into())
