@@ -83,7 +83,6 @@ async fn keeps_its_word(name: &str, abilities: &Abilities, client: &dyn SecretsC
     let target = Target {
         key: "WORD".to_owned(),
         property: "p".to_owned(),
-        ..Target::default()
     };
     let pushes = !abilities.push.is_empty();
     let pushed = push(client, &target, "v").await;
