@@ -92,7 +92,11 @@ fn compiled(args: &[Value]) -> Outcome<Regex> {
     )?;
     let wrong = |reason: &str| format!("error parsing regexp: {reason}: {}", backquoted(pattern));
     let text = std::str::from_utf8(pattern).map_err(|_| wrong("invalid UTF-8"))?;
-    regex::bytes::RegexBuilder::new(&in_our_syntax(text))
+    let ours = in_our_syntax(text).map_err(|escape| {
+        let escape = backquoted(escape.as_bytes());
+        format!("error parsing regexp: invalid escape sequence: {escape}")
+    })?;
+    regex::bytes::RegexBuilder::new(&ours)
         .size_limit(LARGEST)
         .build()
         .map_err(|error| {
@@ -114,7 +118,10 @@ fn backquoted(pattern: &[u8]) -> String {
 }
 
 /// Go's classes `\d`, `\w`, `\s`, `\b` know ASCII only, its `[` has no set operators, and `\Q…\E` quotes.
-fn in_our_syntax(pattern: &str) -> String {
+///
+/// # Errors
+/// The first escape that Go does not know.
+fn in_our_syntax(pattern: &str) -> Result<String, String> {
     let mut out = String::new();
     let mut rest = pattern.chars().peekable();
     let mut class = false;
@@ -125,14 +132,17 @@ fn in_our_syntax(pattern: &str) -> String {
                     let text: String = rest.collect();
                     let (literal, after) = text.split_once("\\E").unwrap_or((&text, ""));
                     out.push_str(&regex::escape(literal));
-                    out.push_str(&in_our_syntax(after));
-                    return out;
+                    out.push_str(&in_our_syntax(after)?);
+                    return Ok(out);
                 }
                 Some(letter @ ('d' | 'w' | 's' | 'D' | 'W' | 'S')) => {
                     out.push_str(ascii_class(letter, class));
                 }
                 Some('b') if !class => out.push_str(r"(?-u:\b)"),
                 Some('B') if !class => out.push_str(r"(?-u:\B)"),
+                // Ends of words elsewhere, in Go the characters.
+                Some(other @ ('<' | '>')) => out.push(other),
+                Some(other) if !is_escape(other, class) => return Err(format!("\\{other}")),
                 Some(other) => {
                     out.extend(['\\', other]);
                     if matches!(other, 'p' | 'P' | 'x') {
@@ -170,7 +180,16 @@ fn in_our_syntax(pattern: &str) -> String {
             other => out.push(other),
         }
     }
-    out
+    Ok(out)
+}
+
+/// Whether Go knows the escape of this character, outside or inside of brackets.
+fn is_escape(character: char, inside: bool) -> bool {
+    match character {
+        'A' | 'z' | 'C' => !inside,
+        'a' | 'f' | 'n' | 'r' | 't' | 'v' | 'x' | 'p' | 'P' | '0'..='7' => true,
+        other => other.is_ascii_punctuation(),
+    }
 }
 
 /// The class that the letter names after a backslash, outside or inside of brackets.
