@@ -8,6 +8,7 @@ mod burst;
 mod certificates;
 mod chart;
 mod control_plane;
+mod crd;
 mod external_secret;
 mod faults;
 mod generated;

@@ -60,6 +60,8 @@ mod provider_barbican;
 mod provider_conjur;
 #[cfg(test)]
 mod provider_contract;
+#[cfg(all(test, feature = "provider-crd"))]
+mod provider_crd;
 #[cfg(all(test, feature = "provider-doppler"))]
 mod provider_doppler;
 #[cfg(test)]
