@@ -90,6 +90,13 @@ mod provider_pulumi;
 mod provider_pulumi_push;
 #[cfg(all(test, feature = "provider-vault", feature = "provider-openbao"))]
 mod provider_vault;
+#[cfg(all(
+    test,
+    feature = "provider-azurekv",
+    feature = "provider-gcpsm",
+    feature = "provider-vault"
+))]
+mod provider_vault_clouds;
 #[cfg(all(test, feature = "provider-webhook"))]
 mod provider_webhook;
 mod template_cli;
