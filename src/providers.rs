@@ -18,8 +18,12 @@ mod barbican;
     reason = "how much of it is used depends on the providers that are built in"
 )]
 mod cloud_json;
+#[cfg(any(feature = "provider-crd", feature = "provider-kubernetes"))]
+mod cluster_access;
 #[cfg(feature = "provider-conjur")]
 mod conjur;
+#[cfg(feature = "provider-crd")]
+mod crd;
 #[cfg(feature = "remote")]
 #[allow(
     dead_code,
@@ -308,6 +312,7 @@ fn unsupported(action: &str) -> Error {
 
 /// A value that is not structured as `key` is asked for.
 #[cfg(any(
+    feature = "provider-crd",
     feature = "provider-fake",
     feature = "provider-kubernetes",
     feature = "provider-pulumi",

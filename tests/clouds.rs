@@ -261,8 +261,13 @@ impl World {
             ["v1", "token"] => google::exchange(self, call, false),
             ["v1", "identitybindingtoken"] => google::exchange(self, call, true),
             ["v1", "projects", "-", "serviceAccounts", account] => {
-                let email = account.trim_end_matches(":generateAccessToken");
-                google::impersonation(self, call, email)
+                match account.strip_suffix(":signJwt") {
+                    Some(email) => google::signature(self, call, email),
+                    None => {
+                        let email = account.trim_end_matches(":generateAccessToken");
+                        google::impersonation(self, call, email)
+                    }
+                }
             }
             ["computeMetadata", "v1", path @ ..] => google::metadata(self, call, path),
             ["v1", "projects", ..] => secret_manager::answer(self, call),

@@ -1,8 +1,9 @@
-//! Secrets of another cluster, read with credentials that a store names.
+//! Secrets and objects of another cluster, read with credentials that a store names.
 //!
 //! Credentials come from users, so nothing in them may reach into this process: a kubeconfig must
 //! hold its certificates and tokens itself and may not name files or programs.
 
+mod objects;
 mod write;
 
 use std::collections::BTreeMap;
@@ -28,6 +29,7 @@ use crate::cluster::request;
 use crate::cluster::secrets::contents;
 use crate::secret::{SecretBytes, SecretMap};
 
+pub use objects::{Kind, Object, Objects, Resource, connect_objects};
 pub use write::Change;
 
 /// Longest time to connect.
@@ -94,6 +96,22 @@ pub enum Error {
         /// The API server's words.
         message: String,
     },
+    /// The answer is not what an API server gives.
+    #[error("failed to {action}: the answer is {message}")]
+    ReadAnswer {
+        /// What was tried.
+        action: String,
+        /// What is wrong with the answer, without any of it.
+        message: String,
+    },
+    /// There is more than may be read at once.
+    #[error("failed to {action}: there are more than {most}")]
+    ReadList {
+        /// What was tried.
+        action: String,
+        /// Most objects.
+        most: usize,
+    },
     /// The API server cannot be reached or failed.
     #[error("failed to {action}: {source}")]
     Request {
@@ -153,6 +171,11 @@ pub trait RemoteCluster: Send + Sync {
 /// # Errors
 /// [`Error::ReadAccess`] when address or credentials cannot work.
 pub async fn connect(access: Access) -> Result<Box<dyn RemoteCluster>, Error> {
+    let client = client(access).await?;
+    Ok(Box::new(Remote { client }))
+}
+
+async fn client(access: Access) -> Result<Client, Error> {
     let kubeconfig = match access {
         Access::Direct {
             server,
@@ -168,8 +191,9 @@ pub async fn connect(access: Access) -> Result<Box<dyn RemoteCluster>, Error> {
     config.connect_timeout = Some(CONNECT_LIMIT);
     config.read_timeout = Some(READ_LIMIT);
     config.write_timeout = Some(READ_LIMIT);
-    let client = Client::try_from(config).map_err(|error| Error::ReadAccess(error.to_string()))?;
-    Ok(Box::new(Remote { client }))
+    // Who asks too often is told so and waits as long as he is told.
+    config.default_retry = false;
+    Client::try_from(config).map_err(|error| Error::ReadAccess(error.to_string()))
 }
 
 fn direct(server: String, ca: Option<&[u8]>, credential: &Credential) -> Result<Kubeconfig, Error> {

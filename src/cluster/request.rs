@@ -28,6 +28,17 @@ impl Error {
         }
     }
 
+    /// How long the API server asked to wait, if it did.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        let Self::Api(kube::Error::Api(status)) = self else {
+            return None;
+        };
+        let details = status.details.as_ref()?;
+        let seconds = u64::from(details.retry_after_seconds);
+        (seconds > 0).then(|| Duration::from_secs(seconds))
+    }
+
     /// Whether the object does not exist.
     #[must_use]
     pub fn is_not_found(&self) -> bool {

@@ -8,7 +8,7 @@ use crate::api::meta::StoreKind;
 use crate::api::v1::{AwsAuth, SecretStoreProvider};
 use crate::model::secret_store::{Store, StoreId};
 use crate::providers::ClientContext;
-use crate::providers::aws::{Session, session_for};
+use crate::providers::aws::{Outsider, Session};
 
 /// A session as `auth` and `role` say, with credentials of the namespace that asks.
 pub(super) async fn session(
@@ -39,9 +39,15 @@ pub(super) async fn session(
         secrets: Arc::clone(&context.secrets),
         not_before: UNIX_EPOCH,
     };
-    let role = role.filter(|role| !role.is_empty());
-    let session = session_for(&asked, context.registry.options(), auth, region, role).await;
-    session.map_err(Error::from)
+    let outsider = Outsider {
+        context: &asked,
+        options: context.registry.options(),
+        auth,
+        region,
+        role,
+        external_id: None,
+    };
+    outsider.session().await.map_err(Error::from)
 }
 
 /// Seconds since 1970.

@@ -67,7 +67,7 @@ const UNSERVED: [(&str, &[&str]); 5] = [
     ("values are encrypted end to end by protocols of their own", &["keepersecurity", "passbolt"]),
     ("needs a server with Bitwarden's own library beside it", &["bitwardensecretsmanager"]),
     ("not written yet", &[
-        "beyondtrust", "beyondtrustworkloadcredentials", "chef", "cloudrusm", "crd", "delinea", "dvls",
+        "beyondtrust", "beyondtrustworkloadcredentials", "chef", "cloudrusm", "delinea", "dvls",
         "fortanix", "ibm", "nebiusmysterybox", "ngrok", "onboardbase", "oracle", "ovh", "passworddepot",
         "previder", "scaleway", "secretserver", "senhasegura", "volcengine", "yandexcertificatemanager",
         "yandexlockbox",

@@ -9,6 +9,8 @@
 
 mod access;
 mod batch;
+#[cfg(any(feature = "provider-openbao", feature = "provider-vault"))]
+mod caller;
 mod document;
 mod failure;
 mod login;
@@ -36,9 +38,13 @@ use batch::Batches;
 use process::Bases;
 use transport::Transport;
 
-pub(crate) use access::{Session, session_for};
+pub(crate) use access::{Outsider, Session};
+#[cfg(any(feature = "provider-openbao", feature = "provider-vault"))]
+pub(super) use caller::caller_identity;
 pub(crate) use failure::Failure;
 pub(crate) use login::SESSION_NAME;
+#[cfg(any(feature = "provider-openbao", feature = "provider-vault"))]
+pub(super) use login::check as check_auth;
 
 pub(super) const NAME: &str = "aws";
 

@@ -5,6 +5,8 @@
 //! pause after a refusal are those of every other login.
 
 mod key;
+#[cfg(any(feature = "provider-openbao", feature = "provider-vault"))]
+mod vouch;
 
 use std::time::Duration;
 

@@ -59,6 +59,17 @@ pub(crate) enum Claim {
     Machine,
 }
 
+impl Claim {
+    /// The Google service account to become, if one is named.
+    #[cfg(any(feature = "provider-openbao", feature = "provider-vault"))]
+    pub(crate) fn email(&self) -> Option<&str> {
+        match self {
+            Self::Cluster { email, .. } | Self::Federated { email, .. } => email.as_deref(),
+            Self::Key(_) | Self::Machine => None,
+        }
+    }
+}
+
 impl<'a> Auth<'a> {
     /// What a store or generator says; `project` is its own.
     pub(crate) fn of(auth: Option<&'a GcpSmAuth>, project: Option<&'a str>) -> Self {

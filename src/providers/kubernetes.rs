@@ -2,17 +2,18 @@
 //!
 //! The operator's own identity is never used: it may read what the store's author may not.
 
-mod connection;
 mod write;
 
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 
+use super::cluster_access::{self, ClusterAccess, Referent};
 use super::{
     Abilities, ClientContext, Error, ErrorKind, FindBy, Provider, SecretsClient, Validation,
     value_error,
 };
+use crate::api::v1::KubernetesProvider;
 use crate::cluster::remote::{self, RemoteCluster, RemoteSecret};
 use crate::model::push::{Push, Target};
 use crate::model::remote::{Find, RemoteRef};
@@ -47,49 +48,23 @@ impl Provider for Kubernetes {
     }
 
     fn check(&self, store: &Store) -> Result<(), Error> {
-        connection::check(store)
+        cluster_access(block(store)?).check(store.id.kind)
     }
 
     async fn client(&self, context: ClientContext) -> Result<Box<dyn SecretsClient>, Error> {
-        connection::check(&context.store)?;
-        let namespace = connection::remote_namespace(&context.store)?.to_owned();
-        if context.namespace.is_empty() && connection::is_referent(&context.store) {
-            return Ok(Box::new(Referent));
+        let block = block(&context.store)?;
+        let access = cluster_access(block);
+        access.check(context.store.id.kind)?;
+        if context.namespace.is_empty() && access.is_referent(context.store.id.kind) {
+            return Ok(Box::new(Referent(NAME)));
         }
-        let access = connection::access(&context).await?;
-        let cluster = remote::connect(access)
+        let namespace = block.remote_namespace.as_deref();
+        let namespace = namespace.filter(|name| !name.is_empty());
+        let namespace = namespace.unwrap_or("default").to_owned();
+        let cluster = remote::connect(access.read(&context).await?)
             .await
             .map_err(|error| failed(&error))?;
         Ok(Box::new(KubernetesClient { namespace, cluster }))
-    }
-}
-
-/// A cluster-scoped store whose credentials are in its consumers' namespaces, without a consumer.
-struct Referent;
-
-impl Referent {
-    fn error() -> Error {
-        let message = "the store's credentials are in the namespace of the object that uses it";
-        Error::new(ErrorKind::Invalid, NAME, message)
-    }
-}
-
-#[async_trait]
-impl SecretsClient for Referent {
-    async fn get(&self, _: &RemoteRef) -> Result<SecretBytes, Error> {
-        Err(Self::error())
-    }
-
-    async fn get_map(&self, _: &RemoteRef) -> Result<SecretMap, Error> {
-        Err(Self::error())
-    }
-
-    async fn find(&self, _: &Find) -> Result<SecretMap, Error> {
-        Err(Self::error())
-    }
-
-    async fn validate(&self) -> Result<Validation, Error> {
-        Ok(Validation::Unknown)
     }
 }
 
@@ -296,11 +271,19 @@ fn invalid(message: impl Into<String>) -> Error {
 }
 
 fn failed(error: &remote::Error) -> Error {
-    let kind = match error {
-        remote::Error::ReadAccess(_) => ErrorKind::Invalid,
-        remote::Error::Authorize { .. } => ErrorKind::Denied,
-        remote::Error::Request { source, .. } if source.code() == Some(429) => ErrorKind::Throttled,
-        remote::Error::Request { .. } => ErrorKind::Unavailable,
-    };
-    Error::new(kind, NAME, error.to_string())
+    cluster_access::failed(NAME, error)
+}
+
+fn block(store: &Store) -> Result<&KubernetesProvider, Error> {
+    let block = store.provider.kubernetes.as_deref();
+    block.ok_or_else(|| invalid("spec.provider.kubernetes is missing"))
+}
+
+fn cluster_access(block: &KubernetesProvider) -> ClusterAccess<'_> {
+    ClusterAccess {
+        provider: NAME,
+        auth: block.auth.as_ref(),
+        auth_ref: block.auth_ref.as_ref(),
+        server: block.server.as_ref(),
+    }
 }

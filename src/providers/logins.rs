@@ -76,6 +76,11 @@ impl Fingerprint {
         }
         Self(context.finish().as_ref().to_vec())
     }
+
+    /// Its bytes.
+    pub(super) fn into_bytes(self) -> Vec<u8> {
+        self.0
+    }
 }
 
 /// What a login gave.

@@ -146,6 +146,8 @@ impl Registry {
         registry.register(Arc::new(super::barbican::Barbican::new(options)));
         #[cfg(feature = "provider-conjur")]
         registry.register(Arc::new(super::conjur::Conjur::new(options)));
+        #[cfg(feature = "provider-crd")]
+        registry.register(Arc::new(super::crd::Crd));
         #[cfg(feature = "provider-doppler")]
         registry.register(Arc::new(super::doppler::Doppler::new(options)?));
         #[cfg(feature = "provider-onepassword")]

@@ -42,7 +42,7 @@ impl Vault {
 
 /// What it can do.
 const ABILITIES: Abilities = Abilities {
-    read: "KV v1, v2; every login but IAM and GCP",
+    read: "KV v1, v2; every login",
     find: &[FindBy::Name, FindBy::Path, FindBy::Tags],
     push: "yes, by check-and-set",
     version: "KV v2",

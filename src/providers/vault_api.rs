@@ -10,6 +10,7 @@ mod access;
 mod answer;
 #[cfg(feature = "provider-vault")]
 mod call;
+mod cloud;
 mod document;
 mod login;
 mod path;
@@ -25,7 +26,6 @@ use super::{
     value_error,
 };
 use crate::api::v1::{VaultKvVersion, VaultProvider};
-use crate::http;
 use crate::model::push::{Push, Target};
 use crate::model::remote::{Find, RemoteRef};
 use crate::model::secret_store::Store;
@@ -51,7 +51,7 @@ const MAX_FOUND: usize = 10_000;
 /// What the stores of one provider share.
 pub(super) struct Engine {
     name: &'static str,
-    http: http::Options,
+    options: Options,
     clock: Clock,
     sessions: Sessions,
     window: Window<Asked, Fetched>,
@@ -84,7 +84,7 @@ impl Engine {
     pub(super) fn new(name: &'static str, options: &Options) -> Self {
         Self {
             name,
-            http: options.http.clone(),
+            options: options.clone(),
             clock: Arc::clone(&options.clock),
             sessions: Sessions::new(Arc::clone(&options.clock)),
             window: Window::new(Arc::clone(&options.clock)),
@@ -101,7 +101,7 @@ impl Engine {
         paths(block).map_err(|error| invalid(format!("path: {error}")))?;
         headers(block).map_err(|name| invalid(format!("headers: {name:?} is no header")))?;
         credential::check_ca(self.name, "caProvider", block.ca_provider.as_ref(), store)?;
-        login::check(self.name, block)
+        login::check(self.name, store.id.kind, block)
     }
 
     /// A client for one refresh.

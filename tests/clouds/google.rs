@@ -169,6 +169,26 @@ pub(crate) fn impersonation(world: &World, call: &Call, email: &str) -> Answer {
     Answer::ok(&json!({"accessToken": token, "expireTime": until.to_string()}))
 }
 
+/// A token whose claims a service account names and Google signs for it.
+pub(crate) fn signature(world: &World, call: &Call, email: &str) -> Answer {
+    let bearer = call.header("authorization").strip_prefix("Bearer ");
+    let claims = world
+        .tokens
+        .verified(bearer.unwrap_or_default(), (world.now)());
+    if claims.is_ok_and(|claims| claims["sub"] == email) {
+        let body = call.json();
+        let payload = body["payload"].as_str().unwrap_or_default();
+        return match serde_json::from_str::<Value>(payload) {
+            Ok(payload) => {
+                Answer::ok(&json!({"keyId": "k1", "signedJwt": world.tokens.sign(&payload)}))
+            }
+            Err(_) => Answer::google(400, "INVALID_ARGUMENT", "Invalid payload."),
+        };
+    }
+    let told = "Permission 'iam.serviceAccounts.signJwt' denied on resource (or it may not exist).";
+    Answer::google(403, "PERMISSION_DENIED", told)
+}
+
 /// The metadata server.
 pub(crate) fn metadata(world: &World, call: &Call, path: &[&str]) -> Answer {
     if call.header("metadata-flavor") != "Google" {
@@ -186,6 +206,12 @@ pub(crate) fn metadata(world: &World, call: &Call, path: &[&str]) -> Answer {
             };
             match rest {
                 ["token"] => issued(world, &email),
+                ["identity"] => {
+                    let until = (world.now)() + 600;
+                    let claims = json!({"aud": call.asked("audience"), "sub": "1", "email": email,
+                        "exp": until});
+                    Answer::text(200, &world.tokens.sign(&claims))
+                }
                 _ => {
                     Answer::ok(&json!({"aliases": ["default"], "email": email, "scopes": [SCOPE]}))
                         .with("metadata-flavor", "Google")

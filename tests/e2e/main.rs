@@ -27,6 +27,7 @@ mod burst;
 mod certificates;
 mod chart;
 mod control_plane;
+mod crd;
 mod external_secret;
 mod failover;
 mod faults;

@@ -71,6 +71,8 @@ mod provider_barbican;
 mod provider_conjur;
 #[cfg(test)]
 mod provider_contract;
+#[cfg(all(test, feature = "provider-crd"))]
+mod provider_crd;
 #[cfg(all(test, feature = "provider-doppler"))]
 mod provider_doppler;
 #[cfg(test)]
@@ -99,6 +101,13 @@ mod provider_pulumi;
 mod provider_pulumi_push;
 #[cfg(all(test, feature = "provider-vault", feature = "provider-openbao"))]
 mod provider_vault;
+#[cfg(all(
+    test,
+    feature = "provider-azurekv",
+    feature = "provider-gcpsm",
+    feature = "provider-vault"
+))]
+mod provider_vault_clouds;
 #[cfg(all(test, feature = "provider-webhook"))]
 mod provider_webhook;
 mod template_cli;

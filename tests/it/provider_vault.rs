@@ -521,6 +521,14 @@ async fn a_store_that_cannot_work_is_told_what_to_change() {
             json!({"server": "http://vault", "auth": {"gcp": {"role": "r"}}}),
             "auth.gcp",
         ),
+        (
+            json!({"server": "http://vault", "auth": {"iam": {"vaultRole": "r"}}}),
+            "auth.iam: jwt or secretRef must be set in a SecretStore",
+        ),
+        (
+            json!({"server": "http://vault", "auth": {"iam": {"vaultRole": "r", "jwt": {}}}}),
+            "auth.iam.jwt.serviceAccountRef must be set",
+        ),
     ] {
         let tried = vault
             .bench

@@ -11,10 +11,19 @@ mod support;
 #[path = "../it/provider_double.rs"]
 mod provider_double;
 
+#[cfg(all(test, feature = "provider-aws"))]
+mod cloud_logins;
 #[cfg(test)]
 mod dynamic;
 #[cfg(test)]
 mod logins;
+#[cfg(all(test, feature = "provider-aws"))]
+#[allow(
+    dead_code,
+    reason = "another crate includes this module too and each uses a part of it"
+)]
+#[path = "../aws/server.rs"]
+mod moto;
 #[cfg(test)]
 mod reads;
 mod server;

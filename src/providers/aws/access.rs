@@ -18,7 +18,7 @@ use super::transport::{Transport, retry_budget};
 use super::{Asked, ClientContext, Engine, Error, Fetched, Identity, What};
 use crate::api::v1::{AwsAuth, AwsProvider};
 use crate::budget;
-use crate::providers::logins::Login as _;
+use crate::providers::logins::{Fingerprint, Login as _};
 use crate::providers::{Options, Validation};
 
 /// What calls are made with.
@@ -58,29 +58,61 @@ impl Session {
     }
 }
 
-/// A session outside of any store, as generators need it; nothing of it is kept.
-///
-/// # Errors
-/// When credentials cannot be read or are refused.
-pub(crate) async fn session_for(
-    context: &ClientContext,
-    options: &Options,
-    auth: Option<&AwsAuth>,
-    region: &str,
-    role: Option<&str>,
-) -> Result<Session, Error> {
-    login::check(auth)?;
-    let entry = Entry {
-        context,
-        auth,
-        region,
-        roles: role.map(Role::plain).into_iter().collect(),
-        transport: &Transport::new(options),
-        bases: &Bases::new(Arc::clone(&options.clock)),
-        clock: &options.clock,
-    };
-    let (_, known) = entry.credentials().await?;
-    Ok(entry.log_in(known).await?.session)
+/// Who logs in to AWS outside of its stores; nothing of it is kept.
+pub(crate) struct Outsider<'a> {
+    /// Whose credentials, and how they are read.
+    pub(crate) context: &'a ClientContext,
+    /// How AWS is reached.
+    pub(crate) options: &'a Options,
+    /// How to log in.
+    pub(crate) auth: Option<&'a AwsAuth>,
+    /// Region of the calls.
+    pub(crate) region: &'a str,
+    /// Role to assume.
+    pub(crate) role: Option<&'a str>,
+    /// External ID presented with the role.
+    pub(crate) external_id: Option<&'a str>,
+}
+
+impl Outsider<'_> {
+    /// A session.
+    ///
+    /// # Errors
+    /// When credentials cannot be read or are refused.
+    pub(crate) async fn session(&self) -> Result<Session, Error> {
+        login::check(self.auth)?;
+        let transport = Transport::new(self.options);
+        let bases = Bases::new(Arc::clone(&self.options.clock));
+        let entry = self.entry(&transport, &bases);
+        let (_, known) = entry.credentials().await?;
+        Ok(entry.log_in(known).await?.session)
+    }
+
+    /// Tells credentials apart, as far as the cluster holds them; calls nobody else.
+    ///
+    /// # Errors
+    /// When credentials cannot be read.
+    pub(in crate::providers) async fn fingerprint(&self) -> Result<Fingerprint, Error> {
+        login::check(self.auth)?;
+        let transport = Transport::new(self.options);
+        let bases = Bases::new(Arc::clone(&self.options.clock));
+        let entry = self.entry(&transport, &bases);
+        Ok(entry.credentials().await?.0)
+    }
+
+    fn entry<'a>(&'a self, transport: &'a Transport, bases: &'a Bases) -> Entry<'a> {
+        let role = self.role.filter(|role| !role.is_empty());
+        let role = role.map(|arn| Role::plain(arn, self.external_id));
+        Entry {
+            context: self.context,
+            auth: self.auth,
+            region: self.region,
+            roles: role.into_iter().collect(),
+            transport,
+            bases,
+            clock: &self.options.clock,
+        }
+    }
 }
 
 /// What one client needs to call the services.

@@ -54,7 +54,7 @@ fn first(auth: Option<&AwsAuth>) -> First<'_> {
 }
 
 /// What is wrong with the way to log in, if anything.
-pub(super) fn check(auth: Option<&AwsAuth>) -> Result<(), Error> {
+pub(in crate::providers) fn check(auth: Option<&AwsAuth>) -> Result<(), Error> {
     match first(auth) {
         First::Account(None) => Err(invalid("auth.jwt.serviceAccountRef must be set")),
         First::Keys(AwsAuthSecretRef {
@@ -109,11 +109,12 @@ pub(super) struct Role {
 }
 
 impl Role {
-    /// A role without conditions.
-    pub(super) fn plain(arn: &str) -> Self {
+    /// A role without tags.
+    pub(super) fn plain(arn: &str, external_id: Option<&str>) -> Self {
+        let external_id = external_id.filter(|id| !id.is_empty());
         Self {
             arn: arn.to_owned(),
-            external_id: None,
+            external_id: external_id.map(str::to_owned),
             tags: BTreeMap::new(),
             transitive: Vec::new(),
         }
@@ -123,7 +124,7 @@ impl Role {
 /// The roles of a store in the order in which they are assumed; external ID and tags belong to the last.
 pub(super) fn roles(block: &AwsProvider, context: &ClientContext) -> Vec<Role> {
     let additional = block.additional_roles.iter();
-    let mut roles: Vec<_> = additional.map(|arn| Role::plain(arn)).collect();
+    let mut roles: Vec<_> = additional.map(|arn| Role::plain(arn, None)).collect();
     if let Some(arn) = block.role.as_deref().filter(|arn| !arn.is_empty()) {
         let listed = block.session_tags.iter();
         let mut tags: BTreeMap<_, _> = listed

@@ -72,6 +72,13 @@ impl ServiceAccountKey {
         &self.endpoint
     }
 
+    /// A token with these claims.
+    #[cfg(any(feature = "provider-openbao", feature = "provider-vault"))]
+    pub(super) fn sign(&self, claims: &serde_json::Value) -> Option<SecretBytes> {
+        let header = json!({"kid": self.key_id});
+        self.signer.sign(Algorithm::Rs256, header, claims)
+    }
+
     /// A signed request for a token, for the endpoint alone (RFC 7523).
     pub(super) fn assertion(&self, scope: &str, now: SystemTime) -> Option<SecretBytes> {
         let at = now.duration_since(UNIX_EPOCH).unwrap_or_default();

@@ -6,7 +6,9 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Url};
 
 use super::answer::{self, Failure};
-use super::login::{self, Login};
+#[cfg(any(feature = "provider-aws", feature = "provider-gcpsm"))]
+use super::cloud;
+use super::login::{self, Login, Proof};
 use super::session::{self, Session};
 use super::{ClientContext, Engine, Error, ErrorKind, Identity};
 use crate::api::v1::VaultProvider;
@@ -78,7 +80,7 @@ impl Access {
     pub(super) async fn trust(&self) -> Result<(http::Options, Vec<u8>), Error> {
         let (inline, provider) = (self.block.ca_bundle.as_deref(), &self.block.ca_provider);
         let ca = self.context.ca(self.name(), "", inline, provider.as_ref());
-        let mut options = self.engine.http.clone();
+        let mut options = self.engine.options.http.clone();
         options.ca_bundle = ca.await?.or(options.ca_bundle);
         if let Some(parts) = login::identity(&self.block) {
             let mut pem = Vec::new();
@@ -98,30 +100,36 @@ impl Access {
         Ok((options, fingerprint))
     }
 
-    /// The login with the token that it asks for.
+    /// The login with the proof that it asks for.
     pub(super) async fn minted(&self, login: Login) -> Result<Login, Error> {
         let Login::Call {
             path,
             mut body,
-            account: Some(wanted),
+            proof: Some(proof),
         } = login
         else {
             return Ok(login);
         };
-        let token = self.context.account_token(
-            self.name(),
-            wanted.field,
-            &wanted.account,
-            &wanted.audiences,
-            wanted.seconds,
-        );
-        body.insert("jwt".to_owned(), Json::Text(token.await?));
-        let account = None;
-        Ok(Login::Call {
-            path,
-            body,
-            account,
-        })
+        let members = match proof {
+            Proof::Account(wanted) => {
+                let token = self.context.account_token(
+                    self.name(),
+                    wanted.field,
+                    &wanted.account,
+                    &wanted.audiences,
+                    wanted.seconds,
+                );
+                vec![("jwt", token.await?)]
+            }
+            #[cfg(feature = "provider-aws")]
+            Proof::Aws(_) => cloud::signed_call(self).await?,
+            #[cfg(feature = "provider-gcpsm")]
+            Proof::Google(_) => vec![("jwt", cloud::signed_token(self).await?)],
+        };
+        let members = members.into_iter();
+        body.extend(members.map(|(name, value)| (name.to_owned(), Json::Text(value))));
+        let proof = None;
+        Ok(Login::Call { path, body, proof })
     }
 
     /// Makes one call with a session, logging in anew once if its token is dead.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use aws_lc_rs::digest::{SHA256, digest};
 
-use super::Access;
+use super::{Access, cloud};
 use crate::api::meta::{SecretKeySelector, ServiceAccountSelector, StoreKind};
 use crate::api::v1::{VaultAuth, VaultProvider};
 use crate::model::secret_store::Store;
@@ -29,9 +29,33 @@ pub(super) enum Login {
         /// Path below `auth/`.
         path: String,
         body: BTreeMap<String, Json>,
-        /// Whose token is added as `jwt`; asked for only when the call is made.
-        account: Option<AccountToken>,
+        /// What is added; made only when the call is.
+        proof: Option<Proof>,
     },
+}
+
+/// What somebody else vouches with.
+pub(super) enum Proof {
+    /// A ServiceAccount token, added as `jwt`.
+    Account(AccountToken),
+    /// A call that AWS answers with the name of who signed it; with a fingerprint of the credentials.
+    #[cfg(feature = "provider-aws")]
+    Aws(Vec<u8>),
+    /// A token that names a Google service account, added as `jwt`; with a fingerprint of who asks.
+    #[cfg(feature = "provider-gcpsm")]
+    Google(Vec<u8>),
+}
+
+impl Proof {
+    fn fingerprint(&self) -> &[u8] {
+        match self {
+            Self::Account(_) => &[],
+            #[cfg(feature = "provider-aws")]
+            Self::Aws(print) => print,
+            #[cfg(feature = "provider-gcpsm")]
+            Self::Google(print) => print,
+        }
+    }
 }
 
 /// A ServiceAccount token to ask for.
@@ -48,12 +72,21 @@ impl Login {
         match self {
             Self::Open => Vec::new(),
             Self::Token(token) => digest(&SHA256, token.expose()).as_ref().to_vec(),
-            Self::Call { path, body, .. } => {
+            Self::Call { path, body, proof } => {
+                let proof = proof.as_ref().map(Proof::fingerprint);
                 let members = body
                     .iter()
                     .map(|(key, json)| (key.clone(), json.duplicate()));
                 let body = Json::Object(members.collect()).to_bytes();
-                let text = SecretBytes::new([path.as_bytes(), b"\n", body.expose()].concat());
+                let text = SecretBytes::new(
+                    [
+                        path.as_bytes(),
+                        b"\n",
+                        body.expose(),
+                        proof.unwrap_or_default(),
+                    ]
+                    .concat(),
+                );
                 digest(&SHA256, text.expose()).as_ref().to_vec()
             }
         }
@@ -75,7 +108,8 @@ enum Method<'a> {
     ),
     Jwt(&'a crate::api::v1::VaultJwtAuth),
     Cert(&'a crate::api::v1::VaultCertAuth),
-    Unserved(&'static str),
+    Iam(&'a crate::api::v1::VaultIamAuth),
+    Gcp(&'a crate::api::v1::VaultGcpAuth),
 }
 
 fn method(auth: Option<&VaultAuth>) -> Method<'_> {
@@ -99,17 +133,21 @@ fn method(auth: Option<&VaultAuth>) -> Method<'_> {
         Method::Jwt(jwt)
     } else if let Some(cert) = &auth.cert {
         Method::Cert(cert)
-    } else if auth.iam.is_some() {
-        Method::Unserved("iam")
-    } else if auth.gcp.is_some() {
-        Method::Unserved("gcp")
+    } else if let Some(iam) = &auth.iam {
+        Method::Iam(iam)
+    } else if let Some(gcp) = &auth.gcp {
+        Method::Gcp(gcp)
     } else {
         Method::Open
     }
 }
 
-/// What is wrong with the store's method, if anything.
-pub(super) fn check(provider: &'static str, block: &VaultProvider) -> Result<(), Error> {
+/// What is wrong with the method of a store of this kind, if anything.
+pub(super) fn check(
+    provider: &'static str,
+    kind: StoreKind,
+    block: &VaultProvider,
+) -> Result<(), Error> {
     let invalid = |text: &str| Err(Error::new(ErrorKind::Invalid, provider, text));
     match method(block.auth.as_ref()) {
         Method::AppRole(role) if role.role_id.is_none() && role.role_ref.is_none() => {
@@ -135,10 +173,8 @@ pub(super) fn check(provider: &'static str, block: &VaultProvider) -> Result<(),
         Method::Cert(cert) if cert.client_cert.is_none() || cert.secret_ref.is_none() => {
             invalid("auth.cert: clientCert and secretRef must be set")
         }
-        Method::Unserved(name) => {
-            let message = format!("auth.{name} is not served by this build; use another method");
-            Err(Error::new(ErrorKind::Unsupported, provider, message))
-        }
+        Method::Iam(iam) => cloud::check_iam(provider, kind, iam),
+        Method::Gcp(gcp) => cloud::check_gcp(provider, kind, gcp),
         _ => Ok(()),
     }
 }
@@ -148,7 +184,7 @@ pub(super) fn is_referent(store: &Store, block: &VaultProvider) -> bool {
     let mut selectors = Vec::new();
     let mut accounts = Vec::new();
     match method(block.auth.as_ref()) {
-        Method::Open | Method::Unserved(_) => {}
+        Method::Open => {}
         Method::Token(selector) => selectors.push(Some(selector)),
         Method::AppRole(role) => selectors.extend([role.role_ref.as_ref(), Some(&role.secret_ref)]),
         Method::Kubernetes(kubernetes) => match &kubernetes.service_account_ref {
@@ -162,6 +198,27 @@ pub(super) fn is_referent(store: &Store, block: &VaultProvider) -> bool {
         },
         Method::Cert(cert) => {
             selectors.extend([cert.client_cert.as_ref(), cert.secret_ref.as_ref()]);
+        }
+        Method::Iam(iam) => {
+            let account = iam.jwt.as_ref();
+            accounts.extend(account.and_then(|jwt| jwt.service_account_ref.as_ref()));
+            let keys = iam.secret_ref.as_ref().filter(|_| account.is_none());
+            selectors.extend(keys.into_iter().flat_map(|keys| {
+                [
+                    keys.access_key_id_secret_ref.as_ref(),
+                    keys.secret_access_key_secret_ref.as_ref(),
+                    keys.session_token_secret_ref.as_ref(),
+                ]
+            }));
+        }
+        Method::Gcp(gcp) => {
+            let key = gcp.secret_ref.as_ref();
+            let key = key.and_then(|key| key.secret_access_key_secret_ref.as_ref());
+            let cluster = gcp.workload_identity.as_ref();
+            let account = cluster.map(|cluster| &cluster.service_account_ref);
+            let account = account.or(gcp.service_account_ref.as_ref());
+            accounts.extend(account.filter(|_| key.is_none()));
+            selectors.push(key);
         }
     }
     if let Some(tls) = &block.tls {
@@ -233,9 +290,8 @@ pub(super) async fn prepare(access: &Access) -> Result<Login, Error> {
             let role = role.map(|role| ("name", SecretBytes::from(role)));
             call(format!("{}/login", path.unwrap_or("cert")), role)
         }
-        Method::Unserved(name) => {
-            return Err(access.invalid(&format!("auth.{name} is not served by this build")));
-        }
+        Method::Iam(iam) => cloud::iam_login(access, iam).await?,
+        Method::Gcp(gcp) => cloud::gcp_login(access, gcp).await?,
     })
 }
 
@@ -297,14 +353,17 @@ fn account_token(token: &crate::api::v1::VaultServiceAccountToken) -> AccountTok
     }
 }
 
-fn call(path: String, body: impl IntoIterator<Item = (&'static str, SecretBytes)>) -> Login {
+pub(super) fn call(
+    path: String,
+    body: impl IntoIterator<Item = (&'static str, SecretBytes)>,
+) -> Login {
     let body = body.into_iter();
     Login::Call {
         path,
         body: body
             .map(|(name, value)| (name.to_owned(), Json::Text(value)))
             .collect(),
-        account: None,
+        proof: None,
     }
 }
 
@@ -313,7 +372,7 @@ fn with_account(login: Login, token: AccountToken) -> Login {
         Login::Call { path, body, .. } => Login::Call {
             path,
             body,
-            account: Some(token),
+            proof: Some(Proof::Account(token)),
         },
         other => other,
     }

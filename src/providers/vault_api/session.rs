@@ -187,13 +187,7 @@ impl Sessions {
             http::Client::new(&options).map_err(|error| access.invalid(&error.to_string()))?;
         slot.trust = trust;
         slot.credentials.clone_from(&credentials);
-        let can_lock_out = !matches!(
-            login,
-            Login::Call {
-                account: Some(_),
-                ..
-            }
-        );
+        let can_lock_out = !matches!(login, Login::Call { proof: Some(_), .. });
         let login = access.minted(login).await?;
         match access.call_login(http, login).await {
             Ok(granted) => Ok(slot.adopt(granted, now)),

@@ -198,12 +198,13 @@ fn layers(file: &SourceFile, report: &mut dyn FnMut(String)) {
 }
 
 fn provider_to_provider(file: &SourceFile, path: &[String], report: &mut dyn FnMut(String)) {
-    const PROVIDERS: [&str; 17] = [
+    const PROVIDERS: [&str; 18] = [
         "akeyless",
         "aws",
         "azurekv",
         "barbican",
         "conjur",
+        "crd",
         "doppler",
         "fake",
         "gcpsm",
