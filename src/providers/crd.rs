@@ -228,7 +228,7 @@ impl CrdClient {
             return Err(Error::new(ErrorKind::Unsupported, NAME, message));
         }
         if !reference.version.is_empty() {
-            let message = format!("key {key:?}: objects have no older versions; remove version");
+            let message = format!("key {key:?}: there are no versions of objects; remove version");
             return Err(invalid(message));
         }
         let object = self.read(key, &reference.property).await?;

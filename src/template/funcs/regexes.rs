@@ -154,12 +154,8 @@ fn in_our_syntax(pattern: &str) -> Result<String, String> {
             '[' if class && rest.peek() != Some(&':') => out.push_str(r"\["),
             '[' if class => {
                 out.push('[');
-                for character in rest.by_ref() {
-                    out.push(character);
-                    if character == ']' {
-                        break;
-                    }
-                }
+                out.extend(rest.by_ref().take_while(|character| *character != ']'));
+                out.push(']');
             }
             '[' => {
                 class = true;
