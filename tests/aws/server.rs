@@ -208,6 +208,21 @@ impl Server {
         aws_sdk_ssm::Client::from_conf(config.build())
     }
 
+    /// Credentials of a role, for who may assume it.
+    pub(crate) async fn assume(&self, role: &str) -> aws_sdk_sts::types::Credentials {
+        let config = aws_sdk_sts::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new(REGION))
+            .endpoint_url(format!("http://{}", self.address))
+            .http_client(plain())
+            .credentials_provider(self.chained.credentials());
+        let call = aws_sdk_sts::Client::from_conf(config.build()).assume_role();
+        let arn = format!("arn:aws:iam::{ACCOUNT}:role/{role}");
+        let assumed = call.role_arn(arn).role_session_name("test").send().await;
+        let assumed = assumed.expect("the role must be assumed");
+        assumed.credentials.expect("a role has credentials")
+    }
+
     /// Makes a secret of text.
     pub(crate) async fn put(&self, name: &str, text: &str) {
         let call = self.secrets().create_secret().name(name);

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use latchkey::providers::{AwsEndpoints, Error, ErrorKind};
 use serde_json::{Value, json};
+use wiremock::matchers::body_string_contains;
+use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use crate::moto;
 use crate::provider_double::{Bench, Credentials, property, store, text};
@@ -49,8 +51,13 @@ fn iam(mount: &str, more: &Value) -> Value {
 
 async fn get(credentials: Arc<Credentials>, iam: Value) -> Result<String, Error> {
     let moto = moto::shared().await;
+    get_by(format!("http://{}", moto.address), credentials, iam).await
+}
+
+/// As [`get`], with another server that hands out the credentials of roles.
+async fn get_by(sts: String, credentials: Arc<Credentials>, iam: Value) -> Result<String, Error> {
     let endpoints = AwsEndpoints {
-        sts: Some(format!("http://{}", moto.address)),
+        sts: Some(sts),
         ..AwsEndpoints::default()
     };
     let bench = Bench::with_aws(endpoints, credentials);
@@ -89,6 +96,27 @@ async fn a_role_that_is_assumed_with_an_external_id_logs_in() {
     assert_eq!(got.unwrap(), "aws");
 }
 
+/// Hands out moto's credentials of role `far` for a token of a ServiceAccount: moto itself, told to check
+/// signatures, fails at the one call that has none.
+async fn token_service() -> MockServer {
+    let of_role = moto::shared().await.assume("far").await;
+    let answer = format!(
+        "<AssumeRoleWithWebIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">\
+         <AssumeRoleWithWebIdentityResult><Credentials><AccessKeyId>{}</AccessKeyId><SecretAccessKey>{}\
+         </SecretAccessKey><SessionToken>{}</SessionToken><Expiration>2100-01-01T00:00:00Z</Expiration>\
+         </Credentials></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>",
+        of_role.access_key_id, of_role.secret_access_key, of_role.session_token
+    );
+    let server = MockServer::start().await;
+    Mock::given(body_string_contains("Action=AssumeRoleWithWebIdentity"))
+        .and(body_string_contains("role%2Ffar"))
+        .and(body_string_contains("WebIdentityToken="))
+        .respond_with(ResponseTemplate::new(200).set_body_raw(answer, "text/xml"))
+        .mount(&server)
+        .await;
+    server
+}
+
 #[tokio::test]
 async fn a_service_account_logs_in_with_the_role_of_its_annotation() {
     let server = shared().await;
@@ -101,7 +129,8 @@ async fn a_service_account_logs_in_with_the_role_of_its_annotation() {
     annotations.insert("team/web".to_owned(), annotation);
     drop(annotations);
     let more = json!({"secretRef": null, "jwt": {"serviceAccountRef": {"name": "web"}}});
-    let got = get(Arc::new(credentials), iam("aws-account", &more)).await;
+    let sts = token_service().await;
+    let got = get_by(sts.uri(), Arc::new(credentials), iam("aws-account", &more)).await;
     assert_eq!(got.unwrap(), "aws");
 }
 
