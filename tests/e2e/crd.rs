@@ -23,7 +23,7 @@ spec:
       openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}
 ";
 
-const WORLD: &str = r#"
+const WORLD: &str = r"
 apiVersion: NS.example.io/v1
 kind: Widget
 metadata: {name: db, namespace: NS}
@@ -53,7 +53,7 @@ kind: RoleBinding
 metadata: {name: reader, namespace: NS}
 roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: reader}
 subjects: [{kind: ServiceAccount, name: reader, namespace: NS}]
-"#;
+";
 
 const USES: &str = "
 apiVersion: external-secrets.io/v1

@@ -124,10 +124,11 @@ async fn a_service_account_logs_in_with_the_role_of_its_annotation() {
     let credentials = Credentials::default();
     let arn = format!("arn:aws:iam::{}:role/far", moto::ACCOUNT);
     let annotation = [("eks.amazonaws.com/role-arn".to_owned(), arn)].into();
-    let annotations = credentials.annotations.lock();
-    let mut annotations = annotations.expect("nobody may have panicked");
-    annotations.insert("team/web".to_owned(), annotation);
-    drop(annotations);
+    {
+        let annotations = credentials.annotations.lock();
+        let mut annotations = annotations.expect("nobody may have panicked");
+        annotations.insert("team/web".to_owned(), annotation);
+    }
     let more = json!({"secretRef": null, "jwt": {"serviceAccountRef": {"name": "web"}}});
     let sts = token_service().await;
     let got = get_by(sts.uri(), Arc::new(credentials), iam("aws-account", &more)).await;

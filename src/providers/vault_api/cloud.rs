@@ -101,6 +101,7 @@ fn mount<'a>(path: Option<&'a str>, default: &'a str) -> &'a str {
 }
 
 /// A login that lacks its proof.
+#[cfg(any(feature = "provider-aws", feature = "provider-gcpsm"))]
 fn unproven(path: &str, role: &str, proof: Proof) -> Login {
     let role = ("role", SecretBytes::from(role));
     match login::call(format!("{path}/login"), [role]) {
@@ -114,6 +115,13 @@ fn unproven(path: &str, role: &str, proof: Proof) -> Login {
 }
 
 /// A login by AWS; reads credentials and calls nobody.
+#[cfg_attr(
+    not(feature = "provider-aws"),
+    expect(
+        clippy::unused_async,
+        reason = "credentials are read where the login is served"
+    )
+)]
 pub(super) async fn iam_login(access: &Access, iam: &VaultIamAuth) -> Result<Login, Error> {
     let path = mount(iam.path.as_deref(), "aws");
     #[cfg(feature = "provider-aws")]
@@ -129,6 +137,13 @@ pub(super) async fn iam_login(access: &Access, iam: &VaultIamAuth) -> Result<Log
 }
 
 /// A login by Google; reads credentials and asks this machine alone.
+#[cfg_attr(
+    not(feature = "provider-gcpsm"),
+    expect(
+        clippy::unused_async,
+        reason = "credentials are read where the login is served"
+    )
+)]
 pub(super) async fn gcp_login(access: &Access, gcp: &VaultGcpAuth) -> Result<Login, Error> {
     let path = mount(gcp.path.as_deref(), "gcp");
     #[cfg(feature = "provider-gcpsm")]
