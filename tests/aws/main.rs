@@ -28,6 +28,10 @@ mod parameters;
 mod proxy;
 #[cfg(test)]
 mod secrets;
+#[allow(
+    dead_code,
+    reason = "other crates include this module too and each uses a part of it"
+)]
 mod server;
 #[cfg(test)]
 mod writes;

@@ -18,7 +18,9 @@ use super::transport::{Transport, retry_budget};
 use super::{Asked, ClientContext, Engine, Error, Fetched, Identity, What};
 use crate::api::v1::{AwsAuth, AwsProvider};
 use crate::budget;
-use crate::providers::logins::{Fingerprint, Login as _};
+#[cfg(any(feature = "provider-vault", feature = "provider-openbao"))]
+use crate::providers::logins;
+use crate::providers::logins::Login as _;
 use crate::providers::{Options, Validation};
 
 /// What calls are made with.
@@ -92,7 +94,8 @@ impl Outsider<'_> {
     ///
     /// # Errors
     /// When credentials cannot be read.
-    pub(in crate::providers) async fn fingerprint(&self) -> Result<Fingerprint, Error> {
+    #[cfg(any(feature = "provider-vault", feature = "provider-openbao"))]
+    pub(in crate::providers) async fn fingerprint(&self) -> Result<logins::Fingerprint, Error> {
         login::check(self.auth)?;
         let transport = Transport::new(self.options);
         let bases = Bases::new(Arc::clone(&self.options.clock));

@@ -5,10 +5,13 @@
 //! ESO does that by default.
 
 use super::Access;
-use super::login::{self, Login, Proof};
+use super::login::Login;
+#[cfg(any(feature = "provider-aws", feature = "provider-gcpsm"))]
+use super::login::{self, Proof};
 use crate::api::meta::StoreKind;
 use crate::api::v1::{VaultGcpAuth, VaultIamAuth};
 use crate::providers::{Error, ErrorKind};
+#[cfg(any(feature = "provider-aws", feature = "provider-gcpsm"))]
 use crate::secret::SecretBytes;
 
 #[cfg(feature = "provider-aws")]
