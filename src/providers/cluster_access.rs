@@ -2,13 +2,12 @@
 
 use async_trait::async_trait;
 
-use super::{ClientContext, Error, ErrorKind, SecretsClient, Validation};
-use crate::api::meta::{CaProvider, CaProviderKind, SecretKeySelector, StoreKind};
+use super::{ClientContext, Error, ErrorKind, SecretsClient, Validation, credential};
+use crate::api::meta::{SecretKeySelector, StoreKind};
 use crate::api::v1::{KubernetesAuth, KubernetesServer};
 use crate::cluster::remote::{self, Access, Credential};
-use crate::cluster::secrets;
-use crate::http;
 use crate::model::remote::{Find, RemoteRef};
+use crate::model::secret_store::Store;
 use crate::secret::{SecretBytes, SecretMap};
 
 /// Validity of ServiceAccount tokens, as in ESO.
@@ -28,8 +27,8 @@ pub(super) struct ClusterAccess<'a> {
 }
 
 impl ClusterAccess<'_> {
-    /// What is wrong with them in a store of this kind, if anything.
-    pub(super) fn check(&self, kind: StoreKind) -> Result<(), Error> {
+    /// What is wrong with them in a store, if anything.
+    pub(super) fn check(&self, store: &Store) -> Result<(), Error> {
         match (self.auth, self.auth_ref) {
             (Some(auth), None) => self.check_auth(auth)?,
             (None, Some(_)) => {}
@@ -39,23 +38,8 @@ impl ClusterAccess<'_> {
                     .invalid("auth or authRef must be set; latchkey's own identity is not used"));
             }
         }
-        let provider = self.server.and_then(|server| server.ca_provider.as_ref());
-        let Some(provider) = provider else {
-            return Ok(());
-        };
-        let is_named = provider
-            .namespace
-            .as_deref()
-            .is_some_and(|name| !name.is_empty());
-        match kind {
-            StoreKind::ClusterSecretStore if !is_named => {
-                Err(self.invalid("server.caProvider.namespace must be set in a ClusterSecretStore"))
-            }
-            StoreKind::SecretStore if is_named => {
-                Err(self.invalid("server.caProvider.namespace must not be set in a SecretStore"))
-            }
-            _ => Ok(()),
-        }
+        let ca = self.server.and_then(|server| server.ca_provider.as_ref());
+        credential::check_ca(self.provider, "server.caProvider", ca, store)
     }
 
     fn check_auth(&self, auth: &KubernetesAuth) -> Result<(), Error> {
@@ -106,7 +90,10 @@ impl ClusterAccess<'_> {
         let url = self.server.and_then(|server| server.url.as_deref());
         let url = url.map(str::trim).filter(|url| !url.is_empty());
         let ca = match self.server {
-            Some(server) => self.ca(context, server).await?,
+            Some(server) => {
+                let (inline, named) = (server.ca_bundle.as_deref(), server.ca_provider.as_ref());
+                context.ca(self.provider, "server.", inline, named).await?
+            }
             None => None,
         };
         Ok(Access::Direct {
@@ -137,80 +124,18 @@ impl ClusterAccess<'_> {
         }
         let account = auth.service_account.as_ref();
         let account = account.ok_or_else(|| self.invalid("auth.serviceAccount is missing"))?;
-        let namespace = context.selected_namespace(account.namespace.as_deref());
-        let audiences = &account.audiences;
-        let token = context.secrets.service_account_token(
-            namespace,
-            &account.name,
-            audiences,
+        let token = context.account_token(
+            self.provider,
+            "auth.serviceAccount",
+            account,
+            &account.audiences,
             TOKEN_SECONDS,
         );
-        let token = token.await;
-        Ok(Credential::Token(token.map_err(|error| {
-            self.unreadable("auth.serviceAccount", &error)
-        })?))
-    }
-
-    async fn ca(
-        &self,
-        context: &ClientContext,
-        server: &KubernetesServer,
-    ) -> Result<Option<Vec<u8>>, Error> {
-        let inline = server.ca_bundle.as_deref().filter(|text| !text.is_empty());
-        let (field, bundle) = match (inline, &server.ca_provider) {
-            (Some(text), _) => ("server.caBundle", SecretBytes::from(text)),
-            (None, Some(provider)) => {
-                ("server.caProvider", self.provided(context, provider).await?)
-            }
-            (None, None) => return Ok(None),
-        };
-        let pem = http::ca_pem(bundle.expose());
-        pem.map(Some)
-            .ok_or_else(|| self.invalid(format!("{field}: must be PEM or base64 of PEM")))
-    }
-
-    async fn provided(
-        &self,
-        context: &ClientContext,
-        provider: &CaProvider,
-    ) -> Result<SecretBytes, Error> {
-        let field = "server.caProvider";
-        let key = provider.key.as_deref().unwrap_or("ca.crt");
-        match provider.kind {
-            CaProviderKind::Secret => {
-                let selector = SecretKeySelector {
-                    name: Some(provider.name.clone()),
-                    key: Some(key.to_owned()),
-                    namespace: provider.namespace.clone(),
-                };
-                context.credential(self.provider, field, &selector).await
-            }
-            CaProviderKind::ConfigMap => {
-                let namespace = context.selected_namespace(provider.namespace.as_deref());
-                let name = &provider.name;
-                let map = context.secrets.read_config_map(namespace, name).await;
-                let map = map.map_err(|error| self.unreadable(field, &error))?;
-                let value = map.and_then(|mut map| map.remove(key));
-                value.map(SecretBytes::from).ok_or_else(|| {
-                    self.invalid(format!(
-                        "{field}: no key {key:?} in ConfigMap {namespace}/{name}"
-                    ))
-                })
-            }
-        }
+        Ok(Credential::Token(token.await?))
     }
 
     fn invalid(&self, message: impl Into<String>) -> Error {
         Error::new(ErrorKind::Invalid, self.provider, message)
-    }
-
-    fn unreadable(&self, field: &str, error: &secrets::Error) -> Error {
-        let kind = if error.denied {
-            ErrorKind::Denied
-        } else {
-            ErrorKind::Unavailable
-        };
-        Error::new(kind, self.provider, format!("{field}: {error}"))
     }
 }
 

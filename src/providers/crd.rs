@@ -57,7 +57,7 @@ impl Provider for Crd {
 
     fn check(&self, store: &Store) -> Result<(), Error> {
         let block = block(store)?;
-        access(block).check(store.id.kind)?;
+        access(block).check(store)?;
         kind(block)?;
         whitelist(block)?;
         Ok(())

@@ -48,13 +48,13 @@ impl Provider for Kubernetes {
     }
 
     fn check(&self, store: &Store) -> Result<(), Error> {
-        cluster_access(block(store)?).check(store.id.kind)
+        cluster_access(block(store)?).check(store)
     }
 
     async fn client(&self, context: ClientContext) -> Result<Box<dyn SecretsClient>, Error> {
         let block = block(&context.store)?;
         let access = cluster_access(block);
-        access.check(context.store.id.kind)?;
+        access.check(&context.store)?;
         if context.namespace.is_empty() && access.is_referent(context.store.id.kind) {
             return Ok(Box::new(Referent(NAME)));
         }
