@@ -4,6 +4,7 @@
 //! hold its certificates and tokens itself and may not name files or programs.
 
 mod objects;
+mod rights;
 mod write;
 
 use std::collections::BTreeMap;
@@ -12,12 +13,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use k8s_openapi::api::authorization::v1::{
-    ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec,
-    SelfSubjectRulesReview, SelfSubjectRulesReviewSpec,
-};
+use k8s_openapi::api::authorization::v1::ResourceRule;
 use k8s_openapi::api::core::v1::Secret;
-use kube::api::{ListParams, PostParams};
+use kube::api::ListParams;
 use kube::config::{
     AuthInfo, Cluster, Context, KubeConfigOptions, Kubeconfig, NamedAuthInfo, NamedCluster,
     NamedContext,
@@ -40,6 +38,11 @@ const READ_LIMIT: Duration = Duration::from_secs(15);
 
 /// Most Secrets of one page of a list.
 const PAGE: u32 = 100;
+
+const SECRETS: rights::Of<'_> = rights::Of {
+    group: "",
+    plural: "secrets",
+};
 
 /// How to reach and log in to a cluster.
 pub enum Access {
@@ -293,25 +296,6 @@ impl Remote {
     fn secrets(&self, namespace: &str) -> Api<Secret> {
         Api::namespaced(self.client.clone(), namespace)
     }
-
-    async fn is_allowed(&self, namespace: &str) -> Result<bool, Error> {
-        let review = SelfSubjectAccessReview {
-            spec: SelfSubjectAccessReviewSpec {
-                resource_attributes: Some(ResourceAttributes {
-                    namespace: Some(namespace.to_owned()),
-                    verb: Some("get".to_owned()),
-                    resource: Some("secrets".to_owned()),
-                    ..ResourceAttributes::default()
-                }),
-                ..SelfSubjectAccessReviewSpec::default()
-            },
-            ..SelfSubjectAccessReview::default()
-        };
-        let api: Api<SelfSubjectAccessReview> = Api::all(self.client.clone());
-        let reviewed = sent(api.create(&PostParams::default(), &review)).await;
-        let reviewed = reviewed.map_err(|error| failed("ask for own permissions", error))?;
-        Ok(reviewed.status.is_some_and(|status| status.allowed))
-    }
 }
 
 #[async_trait]
@@ -351,32 +335,12 @@ impl RemoteCluster for Remote {
     }
 
     async fn may_read(&self, namespace: &str) -> Result<bool, Error> {
-        let review = SelfSubjectRulesReview {
-            spec: SelfSubjectRulesReviewSpec {
-                namespace: Some(namespace.to_owned()),
-            },
-            ..SelfSubjectRulesReview::default()
-        };
-        let api: Api<SelfSubjectRulesReview> = Api::all(self.client.clone());
-        let reviewed = sent(api.create(&PostParams::default(), &review)).await;
-        let reviewed = reviewed.map_err(|error| failed("ask for own permissions", error))?;
-        let covers =
-            |listed: &[String], wanted: &str| listed.iter().any(|one| one == wanted || one == "*");
-        let rules = reviewed.status.map(|status| status.resource_rules);
-        let allowed = rules.unwrap_or_default().iter().any(|rule| {
-            covers(&rule.verbs, "get")
-                && covers(rule.resources.as_deref().unwrap_or_default(), "secrets")
-                && covers(rule.api_groups.as_deref().unwrap_or_default(), "")
-                && rule
-                    .resource_names
-                    .as_deref()
-                    .unwrap_or_default()
-                    .is_empty()
-        });
-        if allowed {
+        let of_all = |rule: &ResourceRule| rule.resource_names.iter().flatten().next().is_none();
+        let rules = rights::rules_to_get(&self.client, SECRETS, namespace).await?;
+        if rules.iter().any(of_all) {
             return Ok(true);
         }
-        self.is_allowed(namespace).await
+        rights::may_get(&self.client, SECRETS, Some(namespace)).await
     }
 
     async fn write(

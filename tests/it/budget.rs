@@ -153,16 +153,21 @@ async fn holds(bench: &Bench, server: &MockServer, provider: Value) {
     of("one").await.expect("the first request has a turn");
     let sent = async || server.received_requests().await.unwrap_or_default().len();
     assert_eq!(sent().await, 1);
-    let waits = std::pin::pin!(async {
+    waits(bench, of("two")).await;
+    assert_eq!(sent().await, 1);
+}
+
+/// The call comes to wait, and leaves the line when it is given up.
+async fn waits(bench: &Bench, call: impl Future<Output = Result<SecretBytes, Error>>) {
+    let in_line = std::pin::pin!(async {
         while bench.waiting() == 0 {
             tokio::task::yield_now().await;
         }
     });
-    match select(Box::pin(of("two")), waits).await {
+    match select(Box::pin(call), in_line).await {
         Either::Left((answer, _)) => panic!("it must wait: {answer:?}"),
         Either::Right(((), waiting)) => drop(waiting),
     }
-    assert_eq!(sent().await, 1);
     assert_eq!(bench.waiting(), 0, "who gives up leaves the line");
 }
 
@@ -193,6 +198,25 @@ async fn calls_of_another_cluster_take_turns() {
         "auth": {"token": {"bearerToken": {"name": "token", "key": "t"}}},
     }});
     holds(&bench, &server, block).await;
+}
+
+#[tokio::test]
+async fn calls_for_objects_of_another_cluster_take_turns() {
+    let widgets = json!({"kind": "APIResourceList", "groupVersion": "example.io/v1", "resources": [
+        {"name": "widgets", "singularName": "widget", "namespaced": true, "kind": "Widget",
+            "verbs": ["get"]}]});
+    let server = server(widgets).await;
+    let bench = Bench::new(&server.uri(), Credentials::with("team/token", "t", "abc"));
+    let block = json!({"crd": {
+        "server": {"url": server.uri()},
+        "auth": {"token": {"bearerToken": {"name": "token", "key": "t"}}},
+        "resource": {"group": "example.io", "version": "v1", "kind": "Widget"},
+    }});
+    let store = limited(block, 0.01);
+    let client = bench.client(&store, 0).await;
+    waits(&bench, client.get(&key("one"))).await;
+    let sent = server.received_requests().await.unwrap_or_default();
+    assert_eq!(sent.len(), 1, "the kind is looked up, and the object waits");
 }
 
 #[tokio::test]

@@ -1,14 +1,10 @@
 //! Objects of any kind of another cluster, as the JSON that its API server gives.
 
-use k8s_openapi::api::authorization::v1::{
-    ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec,
-    SelfSubjectRulesReview, SelfSubjectRulesReviewSpec,
-};
-use kube::api::{GetParams, ListParams, PostParams};
+use kube::Client;
+use kube::api::{GetParams, ListParams};
 use kube::core::Request;
-use kube::{Api, Client};
 
-use super::{Access, Error, PAGE, client, failed};
+use super::{Access, Error, PAGE, client, failed, rights, sent};
 use crate::cluster::request;
 use crate::secret::SecretBytes;
 use crate::secret::json::Json;
@@ -101,9 +97,9 @@ impl Objects {
     pub async fn resource(&self, kind: &Kind) -> Result<Option<Resource>, Error> {
         let api_version = kind.api_version();
         let listed = if kind.group.is_empty() {
-            request::bounded(self.client.list_core_api_resources(&api_version)).await
+            sent(self.client.list_core_api_resources(&api_version)).await
         } else {
-            request::bounded(self.client.list_api_group_resources(&api_version)).await
+            sent(self.client.list_api_group_resources(&api_version)).await
         };
         let listed = match listed {
             Ok(listed) => listed,
@@ -183,49 +179,19 @@ impl Objects {
         resource: &Resource,
         namespace: Option<&str>,
     ) -> Result<bool, Error> {
-        const ACTION: &str = "ask for own permissions";
-        let review = SelfSubjectAccessReview {
-            spec: SelfSubjectAccessReviewSpec {
-                resource_attributes: Some(ResourceAttributes {
-                    group: Some(resource.group.clone()),
-                    namespace: namespace.map(str::to_owned),
-                    resource: Some(resource.plural.clone()),
-                    verb: Some("get".to_owned()),
-                    ..ResourceAttributes::default()
-                }),
-                ..SelfSubjectAccessReviewSpec::default()
-            },
-            ..SelfSubjectAccessReview::default()
+        let of = rights::Of {
+            group: &resource.group,
+            plural: &resource.plural,
         };
-        let api: Api<SelfSubjectAccessReview> = Api::all(self.client.clone());
-        let reviewed = request::bounded(api.create(&PostParams::default(), &review)).await;
-        let reviewed = reviewed.map_err(|error| failed(ACTION, error))?;
-        if reviewed.status.is_some_and(|status| status.allowed) {
+        if rights::may_get(&self.client, of, namespace).await? {
             return Ok(true);
         }
         // Permissions for objects by name show in the rules alone, which are those of a namespace.
         let Some(namespace) = namespace else {
             return Ok(false);
         };
-        let review = SelfSubjectRulesReview {
-            spec: SelfSubjectRulesReviewSpec {
-                namespace: Some(namespace.to_owned()),
-            },
-            ..SelfSubjectRulesReview::default()
-        };
-        let api: Api<SelfSubjectRulesReview> = Api::all(self.client.clone());
-        let reviewed = request::bounded(api.create(&PostParams::default(), &review)).await;
-        let reviewed = reviewed.map_err(|error| failed(ACTION, error))?;
-        let covers = |listed: Option<&[String]>, wanted: &str| {
-            let mut listed = listed.unwrap_or_default().iter();
-            listed.any(|one| one == wanted || one == "*")
-        };
-        let rules = reviewed.status.map(|status| status.resource_rules);
-        Ok(rules.unwrap_or_default().iter().any(|rule| {
-            covers(Some(&rule.verbs), "get")
-                && covers(rule.resources.as_deref(), &resource.plural)
-                && covers(rule.api_groups.as_deref(), &resource.group)
-        }))
+        let rules = rights::rules_to_get(&self.client, of, namespace).await?;
+        Ok(!rules.is_empty())
     }
 
     /// The answer is wiped when it is parsed. What is not JSON is told without a word of it.
@@ -238,7 +204,7 @@ impl Objects {
             let source = request::Error::Api(kube::Error::BuildRequest(error));
             failed(action, source)
         })?;
-        let text = request::bounded(self.client.request_text(request)).await;
+        let text = sent(self.client.request_text(request)).await;
         let text = SecretBytes::from(text.map_err(|error| failed(action, error))?);
         Json::parse(text.expose()).map_err(|error| Error::ReadAnswer {
             action: action.to_owned(),
