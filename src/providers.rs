@@ -24,7 +24,11 @@ mod cluster_access;
 mod conjur;
 #[cfg(feature = "provider-crd")]
 mod crd;
-#[cfg(feature = "remote")]
+#[cfg(any(
+    feature = "remote",
+    feature = "provider-crd",
+    feature = "provider-kubernetes"
+))]
 #[allow(
     dead_code,
     reason = "how much of it is used depends on the providers that are built in"
