@@ -241,7 +241,9 @@ impl Registry {
 
     /// Adds a provider, or puts it in the place of the one of its name.
     pub fn register(&mut self, provider: Arc<dyn Provider>) {
-        self.providers.insert(provider.name(), provider);
+        let (name, budgets) = (provider.name(), Arc::clone(&self.budgets));
+        let metered = Arc::new(Metered { provider, budgets });
+        self.providers.insert(name, metered);
     }
 
     /// The provider of a store. What its clients send is kept within the store's budget of requests.
@@ -261,10 +263,7 @@ impl Registry {
                     );
                     error(ErrorKind::Unsupported, name, message)
                 },
-                |provider| {
-                    let budgets = Arc::clone(&self.budgets);
-                    Ok(Arc::new(Metered { provider, budgets }) as Arc<dyn Provider>)
-                },
+                Ok,
             ),
             [] => {
                 let message = "spec.provider: one provider must be configured".to_owned();

@@ -55,6 +55,9 @@ pub(super) struct Engine {
     clock: Clock,
     sessions: Sessions,
     window: Window<Asked, Fetched>,
+    /// Made at the first login by Google: its clients read certificates.
+    #[cfg(feature = "provider-gcpsm")]
+    desk: std::sync::OnceLock<super::desk::Desk>,
 }
 
 /// What was asked for, and by whom.
@@ -88,7 +91,22 @@ impl Engine {
             clock: Arc::clone(&options.clock),
             sessions: Sessions::new(Arc::clone(&options.clock)),
             window: Window::new(Arc::clone(&options.clock)),
+            #[cfg(feature = "provider-gcpsm")]
+            desk: std::sync::OnceLock::new(),
         }
+    }
+
+    /// Where Google is asked for tokens.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up.
+    #[cfg(feature = "provider-gcpsm")]
+    fn desk(&self) -> Result<&super::desk::Desk, Error> {
+        if let Some(desk) = self.desk.get() {
+            return Ok(desk);
+        }
+        let desk = super::desk::Desk::new(self.name, &self.options)?;
+        Ok(self.desk.get_or_init(|| desk))
     }
 
     /// Checks a store without I/O.

@@ -107,14 +107,7 @@ fn mount<'a>(path: Option<&'a str>, default: &'a str) -> &'a str {
 #[cfg(any(feature = "provider-aws", feature = "provider-gcpsm"))]
 fn unproven(path: &str, role: &str, proof: Proof) -> Login {
     let role = ("role", SecretBytes::from(role));
-    match login::call(format!("{path}/login"), [role]) {
-        Login::Call { path, body, .. } => Login::Call {
-            path,
-            body,
-            proof: Some(proof),
-        },
-        other => other,
-    }
+    login::with_proof(login::call(format!("{path}/login"), [role]), proof)
 }
 
 /// A login by AWS; reads credentials and calls nobody.
@@ -263,7 +256,6 @@ mod amazon {
 mod google {
     use super::{Access, Error, SecretBytes, VaultGcpAuth, of_login};
     use crate::api::v1::{GcpSmAuth, GcpWorkloadIdentity};
-    use crate::providers::desk::Desk;
     use crate::providers::google_auth::{self, Auth, Claim};
 
     const FIELD: &str = "auth.gcp";
@@ -282,10 +274,10 @@ mod google {
     }
 
     pub(super) async fn fingerprint(access: &Access, gcp: &VaultGcpAuth) -> Result<Vec<u8>, Error> {
-        let desk = Desk::new(access.name(), &access.engine.options)?;
+        let desk = access.engine.desk()?;
         let auth = auth(gcp);
         let auth = Auth::of(Some(&auth), gcp.project_id.as_deref());
-        let claim = google_auth::claim(access.name(), &desk, &access.context, &auth).await;
+        let claim = google_auth::claim(access.name(), desk, &access.context, &auth).await;
         let (print, _) = claim.map_err(|error| of_login(access.name(), FIELD, error))?;
         Ok(print.into_bytes())
     }
@@ -299,12 +291,12 @@ mod google {
             .as_ref()
             .and_then(|auth| auth.gcp.as_ref());
         let gcp = gcp.ok_or_else(|| access.invalid("auth.gcp is missing"))?;
-        let desk = Desk::new(name, &access.engine.options)?;
+        let desk = access.engine.desk()?;
         let auth = auth(gcp);
         let auth = Auth::of(Some(&auth), gcp.project_id.as_deref());
         let token = async {
             let audience = format!("vault/{}", gcp.role);
-            let (_, claim) = google_auth::claim(name, &desk, &access.context, &auth).await?;
+            let (_, claim) = google_auth::claim(name, desk, &access.context, &auth).await?;
             match claim {
                 Claim::Key(key) => desk.signed_by_key(&key, &audience),
                 Claim::Machine => {
@@ -318,7 +310,7 @@ mod google {
                             "serviceAccountRef: the ServiceAccount has no annotation iam.gke.io/gcp-service-account, and Vault knows service accounts of Google alone",
                         )
                     })?;
-                    let token = google_auth::token(name, &desk, &access.context, claim).await?;
+                    let token = google_auth::token(name, desk, &access.context, claim).await?;
                     desk.signed_as(&token, &email, &audience).await
                 }
             }

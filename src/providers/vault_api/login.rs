@@ -317,7 +317,7 @@ async fn of_kubernetes(
             audiences: account.audiences.clone(),
             seconds: TOKEN_SECONDS,
         };
-        return Ok(with_account(call(path, [role]), token));
+        return Ok(with_proof(call(path, [role]), Proof::Account(token)));
     }
     let selector = kubernetes.secret_ref.clone();
     let mut selector = selector.ok_or_else(|| access.invalid("auth.kubernetes has no token"))?;
@@ -336,7 +336,8 @@ async fn of_jwt(access: &Access, jwt: &crate::api::v1::VaultJwtAuth) -> Result<L
     }
     let token = jwt.kubernetes_service_account_token.as_ref();
     let token = token.ok_or_else(|| access.invalid("auth.jwt has no token"))?;
-    Ok(with_account(call(path, role), account_token(token)))
+    let proof = Proof::Account(account_token(token));
+    Ok(with_proof(call(path, role), proof))
 }
 
 fn account_token(token: &crate::api::v1::VaultServiceAccountToken) -> AccountToken {
@@ -367,12 +368,13 @@ pub(super) fn call(
     }
 }
 
-fn with_account(login: Login, token: AccountToken) -> Login {
+/// The login with what is added to it when it is made.
+pub(super) fn with_proof(login: Login, proof: Proof) -> Login {
     match login {
         Login::Call { path, body, .. } => Login::Call {
             path,
             body,
-            proof: Some(Proof::Account(token)),
+            proof: Some(proof),
         },
         other => other,
     }
