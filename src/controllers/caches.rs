@@ -12,7 +12,7 @@ use crate::api::meta::{Condition, StoreKind};
 use crate::api::v1::{
     ClusterSecretStore, ExternalSecret, SecretStore, SecretStoreSpec, SecretStoreStatus,
 };
-use crate::api::well_known::{CONDITION_READY, FALLBACK_STORES_ANNOTATION, POD_PREFIX};
+use crate::api::well_known::{CONDITION_READY, POD_PREFIX};
 use crate::controllers::watch::Guarded;
 use crate::model::complaint::Complaint;
 use crate::model::failover;
@@ -61,11 +61,7 @@ impl CachedStore {
     /// # Errors
     /// When its annotation cannot be read; nothing serves in its place then.
     pub(crate) fn fallbacks(&self) -> Result<Vec<StoreId>, Complaint> {
-        let named = self.annotations.get(FALLBACK_STORES_ANNOTATION);
-        named.map_or_else(
-            || Ok(Vec::new()),
-            |text| failover::fallbacks(&self.store.id, text),
-        )
+        failover::of_store(&self.store.id, &self.annotations)
     }
 
     /// The condition Ready, once the store was validated.

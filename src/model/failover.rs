@@ -4,6 +4,7 @@
 //! of its own namespace and of the cluster, a store of the cluster others of the cluster, and whoever uses
 //! the one must be admitted by the other as well. What a fallback itself names is not followed.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::api::meta::StoreKind;
@@ -67,6 +68,18 @@ impl Candidates {
         });
         barred.collect()
     }
+}
+
+/// The stores that the annotations of the store `id` put in its place.
+///
+/// # Errors
+/// When the annotation cannot be read; nothing serves in its place then.
+pub fn of_store(
+    id: &StoreId,
+    annotations: &BTreeMap<String, String>,
+) -> Result<Vec<StoreId>, Complaint> {
+    let text = annotations.get(FALLBACK_STORES_ANNOTATION);
+    text.map_or_else(|| Ok(Vec::new()), |text| fallbacks(id, text))
 }
 
 /// Reads the annotation of the store `id`: entries `NAME`, of the store's own kind and namespace, or

@@ -62,14 +62,19 @@ pub fn of_store(
     id: &StoreId,
     annotations: &BTreeMap<String, String>,
 ) -> Result<Option<RequestRate>, Complaint> {
-    let Some(text) = annotations.get(MAX_REQUESTS_ANNOTATION) else {
-        return Ok(None);
-    };
-    let rate = text.parse().map_err(|message| {
+    let text = annotations.get(MAX_REQUESTS_ANNOTATION);
+    text.map(|text| rate(id, text)).transpose()
+}
+
+/// Reads the annotation of the store `id`.
+///
+/// # Errors
+/// When it is no rate.
+pub fn rate(id: &StoreId, text: &str) -> Result<RequestRate, Complaint> {
+    text.parse().map_err(|message| {
         let field = format!("metadata.annotations[{MAX_REQUESTS_ANNOTATION}]");
         Complaint::error(field, format!("{id}: {message}"))
-    });
-    rate.map(Some)
+    })
 }
 
 #[cfg(test)]

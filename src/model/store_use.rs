@@ -7,7 +7,7 @@ use globset::{Glob, GlobBuilder, GlobMatcher};
 
 use crate::api::meta::StoreKind;
 use crate::api::v1::{ExternalSecretSpec, SecretStoreSpec, SecretStoreStatus, StoreCondition};
-use crate::api::well_known::{CONDITION_READY, FALLBACK_STORES_ANNOTATION, KEY_SCOPE_ANNOTATION};
+use crate::api::well_known::{CONDITION_READY, KEY_SCOPE_ANNOTATION};
 use crate::model::complaint::Complaint;
 use crate::model::controller_class::ControllerClass;
 use crate::model::failover;
@@ -44,15 +44,12 @@ impl StoreFacts {
         let mut told = status.conditions.iter();
         let failed = told
             .find(|condition| condition.type_ == CONDITION_READY && condition.status == "False");
-        let fallbacks = annotations
-            .get(FALLBACK_STORES_ANNOTATION)
-            .and_then(|text| failover::fallbacks(id, text).ok());
         Self {
             conditions,
             controller: spec.controller.clone(),
             key_scope: annotations.get(KEY_SCOPE_ANNOTATION).cloned(),
             failure: failed.map(|condition| condition.message.clone().unwrap_or_default()),
-            fallbacks: fallbacks.unwrap_or_default(),
+            fallbacks: failover::of_store(id, annotations).unwrap_or_default(),
         }
     }
 }
@@ -246,6 +243,7 @@ fn compile(glob: &str) -> Result<GlobMatcher, globset::Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::well_known::FALLBACK_STORES_ANNOTATION;
     use rstest::rstest;
 
     fn facts(value: &serde_json::Value) -> StoreFacts {

@@ -49,9 +49,7 @@ pub(super) fn find(
         }
     }
     if let Some(text) = object.annotation(MAX_REQUESTS_ANNOTATION) {
-        let annotations = [(MAX_REQUESTS_ANNOTATION.to_owned(), text.to_owned())];
-        let read = request_rate::of_store(&id, &annotations.into());
-        found.complaints.extend(read.err());
+        found.complaints.extend(request_rate::rate(&id, text).err());
     }
     let mut seen = BTreeSet::new();
     for named in named_secrets(&id, &spec) {
