@@ -268,11 +268,10 @@ async fn pass<K: StoreObject>(object: &Guarded<K>, worker: &Worker) -> Result<Ac
     let (interval, verdict) = match validation_interval(&cached.spec) {
         Ok(interval) => {
             let verdict = validate(context, &cached).await;
-            let remarks = || remarks(&worker.caches, &cached);
             let verdict = verdict.map(|(validation, capabilities)| Verdict {
                 validation,
                 capabilities,
-                remarks: remarks(),
+                remarks: remarks(&worker.caches, &cached),
             });
             (interval, verdict)
         }
@@ -316,18 +315,17 @@ fn remarks(caches: &Caches, cached: &CachedStore) -> Vec<String> {
     let rate = rate
         .err()
         .map(|complaint| format!("its budget is the default: {complaint}"));
-    let fallbacks = match cached.fallbacks() {
-        Ok(fallbacks) => fallbacks,
-        Err(complaint) => {
-            let nobody = format!("no store serves in its place: {complaint}");
-            return rate.into_iter().chain([nobody]).collect();
-        }
-    };
-    let absent = fallbacks.iter().filter(|id| caches.store(id).is_none());
-    let absent = absent.map(|id| {
+    let told = |id| {
         format!("fallback {id} is not there; create it or correct {FALLBACK_STORES_ANNOTATION}")
-    });
-    rate.into_iter().chain(absent).collect()
+    };
+    let fallbacks: Vec<String> = match cached.fallbacks() {
+        Ok(named) => {
+            let absent = named.iter().filter(|id| caches.store(id).is_none());
+            absent.map(told).collect()
+        }
+        Err(complaint) => vec![format!("no store serves in its place: {complaint}")],
+    };
+    rate.into_iter().chain(fallbacks).collect()
 }
 
 async fn validate(

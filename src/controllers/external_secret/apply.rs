@@ -85,25 +85,11 @@ pub(super) async fn refresh(
     }
 }
 
-fn remarked(outcome: Outcome, remark: Option<String>) -> Outcome {
-    match outcome {
-        Outcome::Synced {
-            reason,
-            message,
-            written,
-            target,
-            version,
-            remark: _,
-        } => Outcome::Synced {
-            reason,
-            message,
-            written,
-            target,
-            version,
-            remark,
-        },
-        other => other,
+fn remarked(mut outcome: Outcome, said: Option<String>) -> Outcome {
+    if let Outcome::Synced { remark, .. } = &mut outcome {
+        *remark = said;
     }
+    outcome
 }
 
 /// Brings the target in line with the values that were fetched.
