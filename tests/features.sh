@@ -12,6 +12,8 @@ if [[ ! -x $tools/bin/cargo-hack ]]; then
   cargo install cargo-hack --version "$hack_version" --locked --root "$tools" >&2
 fi
 export PATH=$tools/bin:$PATH
+# Each selection is built once.
+export CARGO_INCREMENTAL=0
 # Without any provider there is nothing to build for; with all of them it is the default.
 exec cargo hack clippy --locked --lib --bins --each-feature --exclude-no-default-features \
   --exclude-all-features --exclude-features default,remote --keep-going "$@" -- -D warnings
