@@ -99,6 +99,11 @@ mod rest;
     reason = "how much of it is used depends on the providers that are built in"
 )]
 mod service;
+#[allow(
+    dead_code,
+    reason = "how much of it is used depends on the providers that are built in"
+)]
+mod slots;
 #[cfg(feature = "provider-vault")]
 mod vault;
 #[cfg(any(feature = "provider-openbao", feature = "provider-vault"))]

@@ -9,9 +9,9 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use aws_lc_rs::digest::{Context, SHA256};
-use moka::future::Cache;
 use tokio::sync::Mutex;
 
+use super::slots::Slots;
 use super::{ClientContext, Clock, Error, ErrorKind};
 use crate::model::secret_store::StoreId;
 
@@ -118,7 +118,7 @@ pub(super) trait Login: Sync {
 /// The sessions of all stores of one provider.
 pub(super) struct Logins<S> {
     clock: Clock,
-    slots: Cache<Identity, Arc<Mutex<Slot<S>>>>,
+    slots: Slots<Identity, Mutex<Slot<S>>>,
 }
 
 struct Slot<S> {
@@ -147,10 +147,7 @@ struct Refusal {
 impl<S: Send + Sync + 'static> Logins<S> {
     /// No session yet; lives by `clock`.
     pub(super) fn new(clock: Clock) -> Self {
-        let slots = Cache::builder()
-            .max_capacity(10_000)
-            .time_to_idle(Duration::from_hours(2))
-            .build();
+        let slots = Slots::new(10_000, Duration::from_hours(2));
         Self { clock, slots }
     }
 
@@ -218,14 +215,14 @@ impl<S: Send + Sync + 'static> Logins<S> {
     }
 
     async fn slot(&self, identity: &Identity) -> Arc<Mutex<Slot<S>>> {
-        let empty = async {
-            Arc::new(Mutex::new(Slot {
+        let empty = || {
+            Mutex::new(Slot {
                 session: None,
                 refusal: None,
                 outage: None,
-            }))
+            })
         };
-        self.slots.get_with_by_ref(identity, empty).await
+        self.slots.get(identity, empty).await
     }
 }
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use moka::future::Cache;
 
+use super::slots::Slots;
 use super::{Abilities, ClientContext, Error, ErrorKind, Provider, SecretsClient, Validation};
 use crate::budget::Budget;
 use crate::model::push::{Push, Target};
@@ -25,7 +25,7 @@ const BUDGET: &str = "budget";
 pub(super) struct Budgets {
     default: RequestRate,
     metrics: Metrics,
-    held: Cache<(StoreId, u64), Arc<Budget>>,
+    held: Slots<(StoreId, u64), Budget>,
 }
 
 impl Budgets {
@@ -34,10 +34,7 @@ impl Budgets {
         Self {
             default,
             metrics,
-            held: Cache::builder()
-                .max_capacity(50_000)
-                .time_to_idle(IDLE)
-                .build(),
+            held: Slots::new(50_000, IDLE),
         }
     }
 
@@ -45,10 +42,9 @@ impl Budgets {
         let RequestRate::PerSecond(rate) = store.rate.unwrap_or(self.default) else {
             return None;
         };
-        let metrics = self.metrics.clone();
-        let fresh = async { Arc::new(Budget::new(rate, provider, metrics)) };
+        let fresh = || Budget::new(rate, provider, self.metrics.clone());
         let key = (store.id.clone(), rate.to_bits());
-        Some(self.held.get_with(key, fresh).await)
+        Some(self.held.get(&key, fresh).await)
     }
 }
 

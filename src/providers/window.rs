@@ -9,9 +9,9 @@ use std::hash::Hash;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use moka::future::Cache;
 use tokio::sync::Mutex;
 
+use super::slots::Slots;
 use super::{Clock, Error, ErrorKind};
 
 /// How long values are held after they were asked for.
@@ -26,7 +26,7 @@ const LONGEST_WAIT: Duration = Duration::from_mins(1);
 /// What was fetched, by what it is of.
 pub(super) struct Window<K, V> {
     clock: Clock,
-    slots: Cache<K, Arc<Mutex<Slot<V>>>>,
+    slots: Slots<K, Mutex<Slot<V>>>,
 }
 
 struct Slot<V> {
@@ -51,10 +51,7 @@ where
 {
     /// An empty window that lives by `clock`.
     pub(super) fn new(clock: Clock) -> Self {
-        let slots = Cache::builder()
-            .max_capacity(50_000)
-            .time_to_idle(Duration::from_mins(5))
-            .build();
+        let slots = Slots::new(50_000, Duration::from_mins(5));
         Self { clock, slots }
     }
 
@@ -68,8 +65,7 @@ where
         not_before: SystemTime,
         fetch: impl Future<Output = Result<V, Error>>,
     ) -> Result<Arc<V>, Error> {
-        let empty = async { Arc::new(Mutex::new(Slot::default())) };
-        let slot = self.slots.get_with_by_ref(key, empty).await;
+        let slot = self.slots.of(key).await;
         let mut slot = slot.lock().await;
         let now = (self.clock)();
         if let Some((value, at)) = &slot.held
@@ -105,14 +101,14 @@ where
 
     /// Forgets what is known of `key`, after it was written.
     pub(super) async fn forget(&self, key: &K) {
-        self.slots.invalidate(key).await;
+        self.slots.forget(key).await;
     }
 
     /// Drops values that were held long enough, asked for or not. A slot in use is left for the next
     /// time.
     pub(super) fn sweep(&self) {
         let now = (self.clock)();
-        for (_, slot) in &self.slots {
+        for slot in self.slots.values() {
             if let Ok(mut slot) = slot.try_lock() {
                 slot.held.take_if(|(_, at)| has_passed(*at, HOLD, now));
             }

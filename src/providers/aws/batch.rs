@@ -6,15 +6,15 @@
 
 use std::collections::BTreeMap;
 use std::hash::Hash;
-use std::sync::{Arc, Mutex as Cell, PoisonError};
+use std::sync::{Mutex as Cell, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
-use moka::future::Cache;
 use tokio::sync::{Mutex, oneshot};
 
 use super::failure::Failure;
 use super::{Clock, Error, ErrorKind, Fetched};
+use crate::providers::slots::Slots;
 use crate::secret::SecretBytes;
 
 /// How long a store whose policies forbid shared calls is not asked for them again.
@@ -42,7 +42,7 @@ pub(super) trait Kind: Sync {
 /// Who waits for values, by store.
 pub(super) struct Batches<I> {
     clock: Clock,
-    lines: Cache<I, Arc<Line>>,
+    lines: Slots<I, Line>,
 }
 
 #[derive(Default)]
@@ -66,10 +66,7 @@ enum Outcome {
 
 impl<I: Hash + Eq + Clone + Send + Sync + 'static> Batches<I> {
     pub(super) fn new(clock: Clock) -> Self {
-        let lines = Cache::builder()
-            .max_capacity(10_000)
-            .time_to_idle(Duration::from_hours(2))
-            .build();
+        let lines = Slots::new(10_000, Duration::from_hours(2));
         Self { clock, lines }
     }
 
@@ -83,8 +80,7 @@ impl<I: Hash + Eq + Clone + Send + Sync + 'static> Batches<I> {
         kind: &K,
         name: &str,
     ) -> Result<Fetched, Error> {
-        let empty = async { Arc::new(Line::default()) };
-        let line = self.lines.get_with_by_ref(identity, empty).await;
+        let line = self.lines.of(identity).await;
         if line.is_alone((self.clock)()) {
             return kind.one(name).await;
         }
@@ -205,6 +201,7 @@ fn is_outage(error: &Error) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use futures::future::join_all;

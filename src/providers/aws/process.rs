@@ -1,17 +1,16 @@
 //! The identity of the process itself: environment, IRSA, pod identity, instance.
 
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use aws_config::default_provider::credentials::DefaultCredentialsChain;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::ProvideCredentials as _;
 use aws_credential_types::provider::error::CredentialsError;
-use moka::future::Cache;
 use tokio::sync::Mutex;
 
 use super::transport::Transport;
 use super::{Clock, Error, ErrorKind, NAME, invalid};
+use crate::providers::slots::Slots;
 
 /// How long the identity of the process is taken from memory, at most.
 const BASE_LIFE: Duration = Duration::from_mins(5);
@@ -22,7 +21,7 @@ const BASE_MARGIN: Duration = Duration::from_mins(5);
 /// The identity by region.
 pub(super) struct Bases {
     clock: Clock,
-    slots: Cache<String, Arc<Mutex<Base>>>,
+    slots: Slots<String, Mutex<Base>>,
 }
 
 #[derive(Default)]
@@ -33,7 +32,7 @@ struct Base {
 
 impl Bases {
     pub(super) fn new(clock: Clock) -> Self {
-        let slots = Cache::builder().max_capacity(100).build();
+        let slots = Slots::new(100, Duration::from_hours(24));
         Self { clock, slots }
     }
 
@@ -46,7 +45,7 @@ impl Bases {
         transport: &Transport,
         region: &str,
     ) -> Result<Credentials, Error> {
-        let slot = self.slot(region).await;
+        let slot = self.slots.of(&region.to_owned()).await;
         let mut slot = slot.lock().await;
         let now = (self.clock)();
         if let Some((credentials, until)) = &slot.held
@@ -71,12 +70,7 @@ impl Bases {
 
     /// Drops credentials that a service refused.
     pub(super) async fn forget(&self, region: &str) {
-        self.slot(region).await.lock().await.held = None;
-    }
-
-    async fn slot(&self, region: &str) -> Arc<Mutex<Base>> {
-        let empty = async { Arc::new(Mutex::new(Base::default())) };
-        self.slots.get_with_by_ref(region, empty).await
+        self.slots.of(&region.to_owned()).await.lock().await.held = None;
     }
 }
 

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use moka::future::Cache;
 use tokio::sync::Mutex;
 
 use super::failure::Failure;
@@ -12,6 +11,7 @@ use crate::api::meta::ServiceAccountSelector;
 use crate::esc::client::{Address, Client, exchange_token};
 use crate::http;
 use crate::model::secret_store::StoreId;
+use crate::providers::slots::Slots;
 use crate::providers::{ClientContext, Clock, Error, ErrorKind};
 use crate::secret::SecretBytes;
 
@@ -32,7 +32,7 @@ type Holder = (StoreId, String, i64);
 /// Tokens that were exchanged, by store.
 pub(super) struct Tokens {
     clock: Clock,
-    held: Cache<Holder, Arc<Mutex<Option<Held>>>>,
+    held: Slots<Holder, Mutex<Option<Held>>>,
 }
 
 struct Held {
@@ -42,10 +42,7 @@ struct Held {
 
 impl Tokens {
     pub(super) fn new(clock: Clock) -> Self {
-        let held = Cache::builder()
-            .max_capacity(10_000)
-            .time_to_idle(Duration::from_hours(1))
-            .build();
+        let held = Slots::new(10_000, Duration::from_hours(1));
         Self { clock, held }
     }
 }
@@ -73,7 +70,7 @@ impl Access {
 
     /// Forgets a token that the server refused before its time.
     pub(super) async fn forget_token(&self) {
-        self.tokens.held.invalidate(&self.key()).await;
+        self.tokens.held.forget(&self.key()).await;
     }
 
     fn key(&self) -> Holder {
@@ -87,8 +84,7 @@ impl Access {
         account: &ServiceAccountSelector,
         seconds: i64,
     ) -> Result<SecretBytes, Failure> {
-        let empty = async { Arc::new(Mutex::new(None)) };
-        let slot = self.tokens.held.get_with(self.key(), empty).await;
+        let slot = self.tokens.held.of(&self.key()).await;
         let mut held = slot.lock().await;
         let now = (self.tokens.clock)();
         if let Some(held) = held

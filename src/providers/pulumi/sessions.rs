@@ -7,7 +7,6 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use moka::future::Cache;
 use tokio::sync::Mutex;
 
 use super::access::Access;
@@ -16,6 +15,7 @@ use crate::esc::client::{
     Address, Client, Environment, EnvironmentName, Error as CallError, ErrorKind as Call, Session,
 };
 use crate::model::secret_store::StoreId;
+use crate::providers::slots::Slots;
 use crate::providers::{Clock, Error, ErrorKind};
 
 /// How long values are held after they were read.
@@ -42,7 +42,7 @@ pub(super) struct Place {
 /// The sessions of all stores.
 pub(super) struct Sessions {
     clock: Clock,
-    slots: Cache<Place, Arc<Mutex<Slot>>>,
+    slots: Slots<Place, Mutex<Slot>>,
 }
 
 #[derive(Default)]
@@ -60,10 +60,7 @@ struct Opened {
 
 impl Sessions {
     pub(super) fn new(clock: Clock) -> Self {
-        let slots = Cache::builder()
-            .max_capacity(10_000)
-            .time_to_idle(SESSION_LIFE)
-            .build();
+        let slots = Slots::new(10_000, SESSION_LIFE);
         Self { clock, slots }
     }
 
@@ -73,7 +70,7 @@ impl Sessions {
         place: Place,
         access: &Access,
     ) -> Result<Arc<Environment>, Error> {
-        let slot = self.slot(&place).await;
+        let slot = self.slots.of(&place).await;
         let mut state = slot.lock().await;
         let (now, not_before) = ((self.clock)(), access.context.not_before);
         if let Some(values) = state.held(not_before, now) {
@@ -93,7 +90,7 @@ impl Sessions {
 
     /// Whether token and environment work, by what is known or else by a look-up that opens nothing.
     pub(super) async fn validate(&self, place: Place, access: &Access) -> Result<(), Error> {
-        let slot = self.slot(&place).await;
+        let slot = self.slots.of(&place).await;
         let mut state = slot.lock().await;
         let (now, not_before) = ((self.clock)(), access.context.not_before);
         if let Some(error) = state.failure(now) {
@@ -110,14 +107,14 @@ impl Sessions {
 
     /// Forgets what was opened, after a write.
     pub(super) async fn forget(&self, place: &Place) {
-        self.slots.invalidate(place).await;
+        self.slots.forget(place).await;
     }
 
     /// Drops values that were held long enough, asked for or not. A slot in use is left for the next
     /// time.
     pub(super) fn sweep(&self) {
         let now = (self.clock)();
-        for (_, slot) in &self.slots {
+        for slot in self.slots.values() {
             let Ok(mut slot) = slot.try_lock() else {
                 continue;
             };
@@ -126,11 +123,6 @@ impl Sessions {
                 opened.held.take_if(is_over);
             }
         }
-    }
-
-    async fn slot(&self, place: &Place) -> Arc<Mutex<Slot>> {
-        let empty = async { Arc::new(Mutex::new(Slot::default())) };
-        self.slots.get_with_by_ref(place, empty).await
     }
 
     async fn fetch(

@@ -8,7 +8,6 @@ use std::sync::{Arc, Mutex as Cell, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use aws_lc_rs::digest::{SHA256, digest};
-use moka::future::Cache;
 use reqwest::Method;
 use reqwest::header::HeaderValue;
 use tokio::sync::Mutex;
@@ -20,6 +19,7 @@ use crate::http;
 use crate::providers::logins::{
     ASK_AGAIN, Identity, MARGIN, OUTAGE, PAUSES, REREAD, remaining, waiting,
 };
+use crate::providers::slots::Slots;
 use crate::providers::{Clock, Error, ErrorKind};
 use crate::secret::SecretBytes;
 use crate::secret::json::Json;
@@ -48,7 +48,7 @@ impl Session {
 /// The sessions of all stores.
 pub(super) struct Sessions {
     clock: Clock,
-    slots: Cache<Identity, Arc<Mutex<Slot>>>,
+    slots: Slots<Identity, Mutex<Slot>>,
 }
 
 #[derive(Default)]
@@ -82,10 +82,7 @@ struct Refusal {
 
 impl Sessions {
     pub(super) fn new(clock: Clock) -> Self {
-        let slots = Cache::builder()
-            .max_capacity(10_000)
-            .time_to_idle(Duration::from_hours(2))
-            .build();
+        let slots = Slots::new(10_000, Duration::from_hours(2));
         Self { clock, slots }
     }
 
@@ -154,8 +151,7 @@ impl Sessions {
     }
 
     async fn slot(&self, access: &Access) -> Arc<Mutex<Slot>> {
-        let empty = async { Arc::new(Mutex::new(Slot::default())) };
-        self.slots.get_with_by_ref(&access.identity, empty).await
+        self.slots.of(&access.identity).await
     }
 
     async fn log_in(&self, slot: &mut Slot, access: &Access) -> Result<Arc<Session>, Error> {
