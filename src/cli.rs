@@ -17,7 +17,9 @@ mod template;
 
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::{Parser, Subcommand};
+use kube::Client;
 
 /// Brings secrets from where they are kept to where Kubernetes workloads need them.
 #[derive(Debug, Parser)]
@@ -94,6 +96,12 @@ pub fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => fail(&error),
     }
+}
+
+/// The cluster that the kubeconfig or the pod names.
+async fn cluster() -> anyhow::Result<Client> {
+    let client = Client::try_default().await;
+    client.context("failed to find the cluster; set KUBECONFIG or run in a pod")
 }
 
 #[expect(

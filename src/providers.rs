@@ -128,7 +128,7 @@ use crate::secret::{SecretBytes, SecretMap};
 
 pub use abilities::{Abilities, FindBy, unserved};
 pub use error::{Error, ErrorKind};
-pub use registry::{AwsEndpoints, Clock, Options, Registry, Variables};
+pub use registry::{AwsEndpoints, Clock, ESC_URL, Options, Registry, Variables};
 #[cfg(feature = "provider-vault")]
 pub use vault_api::Call as VaultCall;
 

@@ -187,13 +187,12 @@ async fn absent(webhook: &Webhook, named: &[(String, Named)], deadline: Instant)
 
 /// What keeps an object of `namespace` from using a store as things are; from the caches alone.
 fn store_trouble(webhook: &Webhook, namespace: &str, id: &StoreId) -> Option<String> {
-    let store = format!("{} {:?}", id.kind.as_str(), id.name);
     let Some(facts) = webhook.view.store(id) else {
-        return Some(format!("{store} does not exist yet; create it"));
+        return Some(format!("{id} does not exist yet; create it"));
     };
     let class = facts.controller.as_deref().unwrap_or_default();
     if !webhook.controller_class.serves(Some(class)) {
-        return Some(format!("{store} is left to controller class {class:?}"));
+        return Some(format!("{id} is left to controller class {class:?}"));
     }
     // An object of the cluster goes to many namespaces, which need not all be admitted.
     if !namespace.is_empty() {
@@ -201,10 +200,10 @@ fn store_trouble(webhook: &Webhook, namespace: &str, id: &StoreId) -> Option<Str
         let labels = labels.unwrap_or_default();
         if let Ok(false) = admits_namespace(&facts.conditions, namespace, &labels) {
             return Some(format!(
-                "the spec.conditions of {store} do not admit namespace {namespace:?}"
+                "the spec.conditions of {id} do not admit namespace {namespace:?}"
             ));
         }
     }
     let failure = facts.failure?;
-    Some(format!("{store} is not ready: {failure}"))
+    Some(format!("{id} is not ready: {failure}"))
 }

@@ -8,13 +8,15 @@ use anyhow::{Context as _, bail};
 use kube::ResourceExt as _;
 use kube::api::{Api, ListParams};
 
+use super::cluster;
 use super::listing::all;
-use super::material::{Files, Material, cluster, kind_and_name};
+use super::material::{Files, Material, kind_and_name};
 use crate::api::v1;
 use crate::cluster::request::bounded;
 use crate::controllers::external_secret::{Forecast, Values, forecast};
 use crate::model::complaint;
 use crate::model::external_secret::ExternalSecret;
+use crate::providers::ESC_URL;
 
 /// Exit code when something would change, and when that cannot be told (`kubectl diff`).
 const DIFFERENCES: u8 = 1;
@@ -39,7 +41,7 @@ pub(super) struct Args {
     /// Address of the ESC API for stores without `apiUrl`
     #[arg(
         long,
-        default_value = "https://api.pulumi.com/api/esc",
+        default_value = ESC_URL,
         value_name = "URL"
     )]
     esc_url: String,

@@ -10,7 +10,7 @@ mod webhook;
 
 use std::io::Write as _;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use clap::ValueEnum;
 use kube::Client;
 
@@ -52,9 +52,7 @@ enum Output {
 
 /// Checks and prints; fails when a check does.
 pub(super) async fn run(args: &Args) -> anyhow::Result<()> {
-    let client = Client::try_default()
-        .await
-        .context("failed to find the cluster; set KUBECONFIG or run in a pod")?;
+    let client = super::cluster().await?;
     let checks = checks(args, &client).await;
     let report = match args.output {
         Output::Text => text(&checks),

@@ -10,7 +10,8 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::ResourceExt as _;
 use kube::api::Api;
 
-use super::material::{Files, Material, cluster, kind_and_name};
+use super::cluster;
+use super::material::{Files, Material, kind_and_name};
 use crate::api::meta::StoreKind;
 use crate::api::v1;
 use crate::cluster::request::bounded;

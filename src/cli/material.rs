@@ -277,7 +277,7 @@ impl Material {
                 found.map(|store| store.as_ref().map(cluster_store))
             }
         };
-        found.with_context(|| format!("failed to read {} {:?}", id.kind.as_str(), id.name))
+        found.with_context(|| format!("failed to read {id}"))
     }
 
     /// The stores that an object names and that are there.
@@ -294,12 +294,6 @@ impl Material {
         }
         Ok(stores)
     }
-}
-
-/// The cluster that the kubeconfig or the pod names.
-pub(super) async fn cluster() -> anyhow::Result<Client> {
-    let client = Client::try_default().await;
-    client.context("failed to find the cluster; set KUBECONFIG or run in a pod")
 }
 
 /// Splits `KIND/NAME`; the kind is taken in any case, in the plural and by its short name.

@@ -16,11 +16,12 @@ use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use clap::{Subcommand, ValueEnum};
 use kube::Client;
 
 use crate::controllers::external_secret::Values;
+use crate::providers::ESC_URL;
 
 use change::{Change, Direction, joined};
 use observe::{Question, observe};
@@ -96,7 +97,7 @@ struct PlanArgs {
     /// Address of the ESC API for stores without `apiUrl`, with --fetch
     #[arg(
         long,
-        default_value = "https://api.pulumi.com/api/esc",
+        default_value = ESC_URL,
         value_name = "URL"
     )]
     esc_url: String,
@@ -164,9 +165,7 @@ enum Output {
 
 /// Runs the subcommand.
 pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let client = Client::try_default()
-        .await
-        .context("failed to find the cluster; set KUBECONFIG or run in a pod")?;
+    let client = super::cluster().await?;
     match args.command {
         Command::Plan(args) => {
             let plan = show_plan(&client, &args).await?;

@@ -10,12 +10,14 @@ use kube::ResourceExt as _;
 use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
-use super::material::{Files, Material, cluster};
+use super::cluster;
+use super::material::{Files, Material};
 use crate::api::well_known::DATA_HASH_ANNOTATION;
 use crate::cluster::secret_object::Desired;
 use crate::controllers::external_secret::rendered;
 use crate::model::complaint;
 use crate::model::external_secret::ExternalSecret;
+use crate::providers::ESC_URL;
 
 /// What stands in the place of a value.
 const MASK: &str = "********";
@@ -39,7 +41,7 @@ pub(super) struct Args {
     /// Address of the ESC API for stores without `apiUrl`
     #[arg(
         long,
-        default_value = "https://api.pulumi.com/api/esc",
+        default_value = ESC_URL,
         value_name = "URL"
     )]
     esc_url: String,

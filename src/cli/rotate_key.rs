@@ -34,9 +34,7 @@ pub(super) struct Args {
 /// Rotates: running replicas follow at once, new pods get new names, and old pods keep theirs.
 pub(super) async fn run(args: &Args) -> anyhow::Result<()> {
     let namespace = &args.own_namespace;
-    let client = Client::try_default()
-        .await
-        .context("failed to find the cluster; set KUBECONFIG or run in a pod")?;
+    let client = super::cluster().await?;
     let keys = injection_key::load(&client, namespace).await;
     let keys = keys.with_context(|| {
         format!(

@@ -107,9 +107,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
     log::init(&log).map_err(anyhow::Error::msg)?;
     let metrics = Metrics::new();
     let mut process = Bound::new(&runtime, metrics.clone()).await?;
-    let client = Client::try_default()
-        .await
-        .context("failed to find the cluster; set KUBECONFIG or run in a pod")?;
+    let client = super::cluster().await?;
     let registry = Registry::new(&providers::Options {
         variables: Arc::new(variable),
         metrics: metrics.clone(),

@@ -19,6 +19,9 @@ use crate::model::secret_store::Store;
 use crate::secret::json::Json;
 use crate::telemetry::metrics::Metrics;
 
+/// Address of the ESC API unless a store or a flag says otherwise (ESO 2.9.0).
+pub const ESC_URL: &str = "https://api.pulumi.com/api/esc";
+
 /// Tells the time.
 pub type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
 
@@ -93,7 +96,7 @@ pub struct AwsEndpoints {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            esc_url: "https://api.pulumi.com/api/esc".to_owned(),
+            esc_url: ESC_URL.to_owned(),
             doppler_url: "https://api.doppler.com".to_owned(),
             http: http::Options::default(),
             clock: Arc::new(SystemTime::now),

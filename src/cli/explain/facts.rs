@@ -160,7 +160,7 @@ impl Facts {
 
 impl StoreFacts {
     fn name(&self) -> String {
-        format!("{} {:?}", self.id.kind.as_str(), self.id.name)
+        self.id.to_string()
     }
 
     fn state(&self) -> String {
@@ -208,7 +208,7 @@ fn is_unready(condition: &Condition) -> bool {
 }
 
 fn absent(id: &StoreId) -> String {
-    format!("{} {:?} is not there", id.kind.as_str(), id.name)
+    format!("{id} is not there")
 }
 
 fn ready(conditions: &[Condition]) -> String {
@@ -227,7 +227,7 @@ fn ready(conditions: &[Condition]) -> String {
 /// Which keys an entry makes, and of what.
 fn origin(entry: &Entry) -> String {
     let store = entry.store.as_ref();
-    let store = store.map(|id| format!(" in {} {:?}", id.kind.as_str(), id.name));
+    let store = store.map(|id| format!(" in {id}"));
     let store = store.unwrap_or_default();
     let made = match &entry.source {
         Source::Single {

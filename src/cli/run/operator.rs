@@ -11,12 +11,9 @@ use crate::controllers::pod_injection::{self, RestartBy, Revoked};
 use crate::controllers::{self, Options};
 use crate::model::duration;
 use crate::model::request_rate::RequestRate;
-use crate::providers::{self, AwsEndpoints};
+use crate::providers::{self, AwsEndpoints, ESC_URL};
 use crate::runtime::lease::{self, Candidate};
 use crate::runtime::{Bound, Drain, Handle, TaskResult};
-
-/// Where ESC is unless a store or a flag says otherwise (ESO 2.9.0).
-const ESC_URL: &str = "https://api.pulumi.com/api/esc";
 
 /// Where Doppler is unless a flag or the environment says otherwise, as with ESO.
 const DOPPLER_URL: &str = "https://api.doppler.com";

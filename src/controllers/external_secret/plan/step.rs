@@ -429,18 +429,17 @@ fn store_obstacle(observed: &Observed<'_>, now: Timestamp) -> Option<Step> {
 
 /// Why nothing can be fetched from a store, as the user reads it.
 pub(in crate::controllers) fn store_trouble(id: &StoreId, state: &StoreState) -> Option<String> {
-    let store = format!("{} {:?}", id.kind.as_str(), id.name);
     match state {
         StoreState::Ready | StoreState::Covered(_) => None,
-        StoreState::Foreign => Some(format!("{store} is served by another controller class")),
+        StoreState::Foreign => Some(format!("{id} is served by another controller class")),
         StoreState::Missing => Some(format!(
-            "could not get {store}: not found; create it or correct secretStoreRef"
+            "could not get {id}: not found; create it or correct secretStoreRef"
         )),
-        StoreState::Unreadable(why) => Some(format!("could not read {store}: {why}")),
+        StoreState::Unreadable(why) => Some(format!("could not read {id}: {why}")),
         StoreState::Denied(why) => Some(why.clone()),
-        StoreState::NotReady(why) => Some(format!("{store} is not ready: {why}")),
-        StoreState::Unvalidated(_) => Some(format!(
-            "{store} is not ready: it has not been validated yet"
-        )),
+        StoreState::NotReady(why) => Some(format!("{id} is not ready: {why}")),
+        StoreState::Unvalidated(_) => {
+            Some(format!("{id} is not ready: it has not been validated yet"))
+        }
     }
 }
