@@ -23,6 +23,10 @@ pub(super) static FUNCTIONS: &[Function] = &[
     Function::new("join", &[S, Type::Any], join),
     Function::new("sortAlpha", &[Type::Any], |args| {
         let mut texts = match &args[0] {
+            Value::List(list) if list.element() == Type::String => {
+                list.sort_strings();
+                return Ok(args[0].clone());
+            }
             Value::List(_) => to_texts(&args[0])?,
             other => vec![to_text(other)?],
         };

@@ -1,7 +1,7 @@
 //! Strings, lists and maps: shared, byte-exact, and wiped when the last owner lets go.
 
 use std::borrow::Borrow;
-use std::cell::{Ref, RefCell};
+use std::cell::{OnceCell, Ref, RefCell};
 use std::collections::{BTreeMap, HashSet};
 use std::rc::Rc;
 
@@ -83,7 +83,7 @@ impl Borrow<[u8]> for Text {
     }
 }
 
-/// A Go slice. Its elements never change, so copies may share them.
+/// A Go slice. Its elements never change, so copies may share them; but strings can be sorted in their place.
 #[derive(Clone)]
 pub struct List {
     element: Type,
@@ -92,7 +92,11 @@ pub struct List {
 }
 
 /// The owner of elements; taking them apart on the heap keeps dropping a deep value off the stack.
-struct Items(Vec<Value>);
+struct Items {
+    made: Vec<Value>,
+    /// The same in order, once they were sorted.
+    sorted: OnceCell<Vec<Value>>,
+}
 
 impl List {
     /// `[]interface {}` of `items`.
@@ -112,9 +116,13 @@ impl List {
     #[must_use]
     pub fn of(element: Type, items: Vec<Value>) -> Self {
         budget::charge(items.len().saturating_mul(ELEMENT_COST));
+        let items = Items {
+            made: items,
+            sorted: OnceCell::new(),
+        };
         Self {
             element,
-            items: Some(Rc::new(Items(items))),
+            items: Some(Rc::new(items)),
         }
     }
 
@@ -130,7 +138,22 @@ impl List {
     /// The elements, in order.
     #[must_use]
     pub fn items(&self) -> &[Value] {
-        self.items.as_ref().map_or(&[], |items| &items.0)
+        self.items.as_ref().map_or(&[], |items| {
+            items.sorted.get().unwrap_or(&items.made).as_slice()
+        })
+    }
+
+    /// Sorts a slice of strings, for all who share it.
+    pub fn sort_strings(&self) {
+        let Some(items) = &self.items else {
+            return;
+        };
+        items.sorted.get_or_init(|| {
+            budget::charge(items.made.len().saturating_mul(ELEMENT_COST));
+            let mut sorted = items.made.clone();
+            sorted.sort_by(|one, other| one.bytes().cmp(other.bytes()));
+            sorted
+        });
     }
 
     /// The type of the elements.
@@ -160,7 +183,7 @@ impl List {
 
 impl Drop for Items {
     fn drop(&mut self) {
-        dismantle(std::mem::take(&mut self.0));
+        dismantle(std::mem::take(&mut self.made));
     }
 }
 
@@ -311,7 +334,7 @@ fn dismantle(mut values: Vec<Value>) {
                 items: Some(items), ..
             }) => {
                 if let Some(mut items) = Rc::into_inner(items) {
-                    values.append(&mut items.0);
+                    values.append(&mut items.made);
                 }
             }
             Value::Map(map) => {
@@ -346,8 +369,8 @@ fn reaches(value: &Value, target: &Map) -> Outcome<bool> {
                 if let Some(items) = &list.items
                     && seen.insert(Rc::as_ptr(items).addr())
                 {
-                    budget::spend(items.0.len())?;
-                    ahead.extend(items.0.iter().filter(|v| is_container(v)).cloned());
+                    budget::spend(items.made.len())?;
+                    ahead.extend(items.made.iter().filter(|v| is_container(v)).cloned());
                 }
             }
             _ => {}
