@@ -92,6 +92,12 @@ fn compiled(args: &[Value]) -> Outcome<Regex> {
     )?;
     let wrong = |reason: &str| format!("error parsing regexp: {reason}: {}", backquoted(pattern));
     let text = std::str::from_utf8(pattern).map_err(|_| wrong("invalid UTF-8"))?;
+    if let Some(operators) = stacked_repetitions(text) {
+        let operators = backquoted(operators.as_bytes());
+        return Err(format!(
+            "error parsing regexp: invalid nested repetition operator: {operators}"
+        ));
+    }
     let ours = in_our_syntax(text).map_err(|escape| {
         let escape = backquoted(escape.as_bytes());
         format!("error parsing regexp: invalid escape sequence: {escape}")
@@ -177,6 +183,69 @@ fn in_our_syntax(pattern: &str) -> Result<String, String> {
         }
     }
     Ok(out)
+}
+
+/// The first repetition that is repeated, as in `a**`, up to the end of the second operator: Go refuses it.
+fn stacked_repetitions(pattern: &str) -> Option<&str> {
+    let mut at = 0;
+    // Where the operator began that ended just before `at`, and whether there is something to repeat.
+    let (mut last, mut has_operand) = (None, false);
+    while let Some(character) = pattern[at..].chars().next() {
+        let rest = &pattern[at..];
+        let operator = match character {
+            '*' | '+' | '?' => 1,
+            '{' if is_repetition(rest[1..].chars()) => rest.find('}').map_or(1, |end| end + 1),
+            _ => {
+                at += token_length(rest);
+                (last, has_operand) = (None, !matches!(character, '(' | '|'));
+                continue;
+            }
+        };
+        let is_lazy = rest[operator..].starts_with('?');
+        let end = at + operator + usize::from(is_lazy);
+        if let Some(start) = last {
+            return Some(&pattern[start..end]);
+        }
+        if !has_operand {
+            return None;
+        }
+        last = Some(at);
+        at = end;
+    }
+    None
+}
+
+/// Length of the escape, the class, the head of a group or the character that `rest` starts with.
+fn token_length(rest: &str) -> usize {
+    let until = |from: usize, end: &str| {
+        let found = rest.get(from..).and_then(|rest| rest.find(end));
+        found.map_or(rest.len(), |at| from + at + end.len())
+    };
+    match rest.as_bytes() {
+        [b'\\', b'Q', ..] => until(2, "\\E"),
+        [b'\\', b'p' | b'P' | b'x', b'{', ..] => until(3, "}"),
+        [b'\\', ..] => rest.char_indices().nth(2).map_or(rest.len(), |(at, _)| at),
+        [b'[', ..] => class_length(rest),
+        [b'(', b'?', ..] => 2,
+        _ => rest.chars().next().map_or(0, char::len_utf8),
+    }
+}
+
+/// Length of the class in brackets that `rest` starts with.
+fn class_length(rest: &str) -> usize {
+    let mut at = if rest.starts_with("[^") { 2 } else { 1 };
+    let first = at;
+    while let Some(character) = rest[at..].chars().next() {
+        match character {
+            ']' if at > first => return at + 1,
+            '[' if rest[at..].starts_with("[:") => {
+                at += rest[at..].find(":]").map_or(2, |end| end + 2);
+            }
+            '\\' => at += token_length(&rest[at..]),
+            other => at += other.len_utf8(),
+        }
+    }
+    at
 }
 
 /// Whether Go knows the escape of this character, outside or inside of brackets.
