@@ -156,15 +156,22 @@ fn prefixed(text: &str) -> Option<(u32, String)> {
 /// Go's `strconv.Atoi`, whose error sprig ignores: what is too large is the nearest integer.
 fn atoi(text: &str) -> i64 {
     let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
-    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return 0;
+    let is_negative = text.starts_with('-');
+    let limit = if is_negative { i64::MIN } else { i64::MAX };
+    let mut number = 0_u64;
+    for byte in digits.bytes() {
+        if !byte.is_ascii_digit() {
+            return 0;
+        }
+        let next = number.checked_mul(10);
+        match next.and_then(|next| next.checked_add(u64::from(byte - b'0'))) {
+            Some(next) => number = next,
+            // What follows is not looked at.
+            None => return limit,
+        }
     }
-    let limit = if text.starts_with('-') {
-        i64::MIN
-    } else {
-        i64::MAX
-    };
-    parse_int(text, 10).unwrap_or(limit)
+    let number = i128::from(number);
+    i64::try_from(if is_negative { -number } else { number }).unwrap_or(limit)
 }
 
 /// Go's `strconv.ParseFloat`.
