@@ -1,20 +1,23 @@
-//! Serves the doubles of the clouds on loopback for clients that others wrote, until stdin ends.
+//! Serves the doubles of the clouds and of other vendors on loopback for clients that others wrote, until stdin ends.
 //!
 //! Says on stdout, as one line of JSON, where it is and who may log in.
 
 #[path = "../clouds.rs"]
 mod clouds;
+#[path = "../fakes.rs"]
+mod fakes;
 
 use std::io::{Read as _, Write as _};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use clouds::entra::{Application, TENANT};
 use clouds::serve::Server;
 use clouds::tokens::Issuer;
 use clouds::{World, held};
+use fakes::{Fake, akeyless, barbican, conjur, doppler, gitlab, infisical, onepassword};
 
 const EMAIL: &str = "app@main.iam.gserviceaccount.com";
 
@@ -41,6 +44,7 @@ async fn main() -> anyhow::Result<()> {
     held(&world.accounts).machine = Some(EMAIL.to_owned());
     held(&world.secret_manager).admins.push(EMAIL.to_owned());
     let port = secure.address.port();
+    let (_doubles, vendors) = vendors().await;
     let said = json!({
         "azure": {
             "authority": format!("https://localhost:{port}"),
@@ -60,6 +64,7 @@ async fn main() -> anyhow::Result<()> {
             },
             "stranger": Issuer::stranger().pem(),
         },
+        "vendors": vendors,
         "ca": secure.ca,
     });
     let mut out = std::io::stdout().lock();
@@ -68,4 +73,45 @@ async fn main() -> anyhow::Result<()> {
     drop(out);
     tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new())).await??;
     Ok(())
+}
+
+/// The doubles of vendors that are no clouds: where they are, and who may log in.
+async fn vendors() -> (Vec<Fake>, Value) {
+    let doubles = [
+        (
+            "onepassword",
+            onepassword::router(),
+            json!({"token": onepassword::TOKEN, "vaults": onepassword::VAULTS}),
+        ),
+        (
+            "doppler",
+            doppler::router(),
+            json!({"token": doppler::TOKEN}),
+        ),
+        (
+            "infisical",
+            infisical::router(),
+            json!({"login": infisical::CLIENT}),
+        ),
+        ("gitlab", gitlab::router(), json!({"token": gitlab::TOKEN})),
+        ("conjur", conjur::router(), json!({"login": conjur::LOGIN})),
+        (
+            "akeyless",
+            akeyless::router(),
+            json!({"login": akeyless::LOGIN}),
+        ),
+        (
+            "barbican",
+            barbican::router(),
+            json!({"login": barbican::LOGIN}),
+        ),
+    ];
+    let (mut running, mut told) = (Vec::new(), json!({}));
+    for (vendor, router, login) in doubles {
+        let double = Fake::start(router).await;
+        told[vendor] = login;
+        told[vendor]["url"] = json!(double.uri);
+        running.push(double);
+    }
+    (running, told)
 }

@@ -13,7 +13,9 @@ use serde_json::{Value, json};
 
 use super::{answer, header};
 
-pub(crate) const LOGIN: [&str; 2] = ["host/apps/app", "hunter2-api-key"];
+/// As long as Conjur's own.
+const KEY: &str = "hunter2-api-key-3w4xk8h1n2p7q9r5t6v0yab3cd4ef5gh6jk7mn8p";
+pub(crate) const LOGIN: [&str; 2] = ["host/apps/app", KEY];
 const TOKEN: &str = r#"{"protected":"x","payload":"hunter2-conjur-token","signature":"y"}"#;
 
 pub(crate) fn router() -> Router {

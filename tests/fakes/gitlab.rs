@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::Router;
 use axum::extract::{Path, Query};
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 use axum::routing::get;
 use serde_json::{Value, json};
@@ -47,10 +47,20 @@ fn group(id: &str) -> Vec<Value> {
     ]
 }
 
-fn page(head: &HeaderMap, asked: &BTreeMap<String, String>, items: &[Value]) -> Response {
+fn refusal(head: &HeaderMap) -> Option<Response> {
     let by_header = header(head, "private-token") == TOKEN;
-    if !by_header && header(head, "authorization") != format!("Bearer {TOKEN}") {
-        return answer(401, &json!({"message": "401 Unauthorized"}));
+    let is_known = by_header || header(head, "authorization") == format!("Bearer {TOKEN}");
+    (!is_known).then(|| answer(401, &json!({"message": "401 Unauthorized"})))
+}
+
+fn page(
+    path: &str,
+    head: &HeaderMap,
+    asked: &BTreeMap<String, String>,
+    items: &[Value],
+) -> Response {
+    if let Some(refusal) = refusal(head) {
+        return refusal;
     }
     let number: usize = asked
         .get("page")
@@ -59,40 +69,53 @@ fn page(head: &HeaderMap, asked: &BTreeMap<String, String>, items: &[Value]) -> 
     let begin = (number - 1) * PAGE;
     let end = items.len().min(begin + PAGE);
     let mut response = answer(200, &json!(items.get(begin..end).unwrap_or_default()));
-    let next = if end < items.len() {
-        (number + 1).to_string()
-    } else {
-        String::new()
+    let mut tell = |name: &'static str, value: String| {
+        let value = value
+            .parse()
+            .expect("a number or an address must be a header");
+        response.headers_mut().insert(name, value);
     };
-    let next = next.parse().expect("a number must be a header");
-    response.headers_mut().insert("x-next-page", next);
+    if end < items.len() {
+        let next = number + 1;
+        let host = header(head, "host");
+        tell("x-next-page", next.to_string());
+        tell(
+            "link",
+            format!("<http://{host}{path}?page={next}>; rel=\"next\""),
+        );
+    } else {
+        tell("x-next-page", String::new());
+    }
     response
 }
 
 type Asked = Query<BTreeMap<String, String>>;
 
-async fn of_project(Path(id): Path<String>, asked: Asked, head: HeaderMap) -> Response {
+async fn of_project(uri: Uri, Path(id): Path<String>, asked: Asked, head: HeaderMap) -> Response {
     if id != "7" && id != "acme/app" {
         return answer(404, &json!({"message": "404 Project Not Found"}));
     }
-    page(&head, &asked, &project())
+    page(uri.path(), &head, &asked, &project())
 }
 
-async fn one_of_project(Path((_, key)): Path<(String, String)>) -> Response {
+async fn one_of_project(Path((_, key)): Path<(String, String)>, head: HeaderMap) -> Response {
+    if let Some(refusal) = refusal(&head) {
+        return refusal;
+    }
     match project().into_iter().find(|one| one["key"] == json!(key)) {
         Some(one) => answer(200, &one),
         None => answer(404, &json!({"message": "404 Variable Not Found"})),
     }
 }
 
-async fn groups(asked: Asked, head: HeaderMap) -> Response {
+async fn groups(uri: Uri, asked: Asked, head: HeaderMap) -> Response {
     let groups = [
         json!({"id": 2, "full_path": "acme/team"}),
         json!({"id": 1, "full_path": "acme"}),
     ];
-    page(&head, &asked, &groups)
+    page(uri.path(), &head, &asked, &groups)
 }
 
-async fn of_group(Path(id): Path<String>, asked: Asked, head: HeaderMap) -> Response {
-    page(&head, &asked, &group(&id))
+async fn of_group(uri: Uri, Path(id): Path<String>, asked: Asked, head: HeaderMap) -> Response {
+    page(uri.path(), &head, &asked, &group(&id))
 }

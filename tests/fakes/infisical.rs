@@ -80,8 +80,10 @@ async fn project(Path(slug): Path<String>, head: HeaderMap) -> Response {
     }
 }
 
+const SINCE: &str = "2026-01-01T00:00:00.000Z";
+
 fn shown(at: &(String, String), value: &str) -> Value {
-    json!({"id": at.1, "workspace": PROJECT, "environment": "dev", "version": 1, "type": "shared",
+    json!({"id": at.1, "_id": at.1, "createdAt": SINCE, "updatedAt": SINCE, "workspace": PROJECT, "environment": "dev", "version": 1, "type": "shared",
         "secretKey": at.1, "secretValue": value, "secretComment": "", "secretPath": at.0})
 }
 

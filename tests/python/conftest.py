@@ -84,3 +84,39 @@ def clouds(tmp_path_factory):
     finally:
         process.stdin.close()
         process.wait(timeout=30)
+
+
+@pytest.fixture(scope="session")
+def specified(tmp_path_factory):
+    """Puts a vendor's published specification before a double: what either side says beyond it is an error."""
+    tools = os.environ.get("PRISM")
+    if not tools:
+        yield lambda vendor, url: pytest.skip("Prism is not installed")
+        return
+    folder = tmp_path_factory.mktemp("prism")
+    running = {}
+
+    def proxy(vendor, url):
+        if vendor in running:
+            return running[vendor][0]
+        port = free_port()
+        log = folder / f"{vendor}.log"
+        command = [
+            f"{tools}/node_modules/.bin/prism", "proxy", "--errors", "-h", "127.0.0.1", "-p", str(port),
+            f"{tools}/{vendor}.json", url,
+        ]
+        with log.open("wb") as output:
+            process = subprocess.Popen(command, stdout=output, stderr=output)
+        running[vendor] = (f"http://127.0.0.1:{port}", process)
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and process.poll() is None:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    return running[vendor][0]
+            time.sleep(0.05)
+        raise RuntimeError(f"Prism did not answer; it said:\n{log.read_text()}")
+
+    yield proxy
+    for _, process in running.values():
+        process.terminate()
+        process.wait(timeout=30)
