@@ -40,6 +40,8 @@ pub(super) fn mapping(bytes: &[u8], into: Into) -> Parsed<Map> {
         std::str::from_utf8(bytes).map_err(|_| invalid("yaml: invalid leading UTF-8 octet"))?;
     let options = granit_parser::options! { emit_comments: false };
     let mut reader = Reader {
+        text,
+        is_at_end: false,
         parser: Parser::new_from_str_with_options(text, options),
         anchors: HashMap::new(),
         into,
@@ -59,6 +61,9 @@ pub(super) fn mapping(bytes: &[u8], into: Into) -> Parsed<Map> {
 }
 
 struct Reader<'a> {
+    text: &'a str,
+    /// Whether the last event ended with the text.
+    is_at_end: bool,
     parser: Parser<'a, StrInput<'a>>,
     anchors: HashMap<usize, Value>,
     into: Into,
@@ -73,7 +78,10 @@ enum Key {
 impl<'a> Reader<'a> {
     fn next(&mut self) -> Parsed<Event<'a>> {
         match self.parser.next() {
-            Some(Ok((event, _))) => Ok(event),
+            Some(Ok((event, span))) => {
+                self.is_at_end = span.end.byte_offset() == Some(self.text.len());
+                Ok(event)
+            }
             Some(Err(error)) => {
                 let line = error.marker().line();
                 // As in Go, the first line is not named.
@@ -110,7 +118,14 @@ impl<'a> Reader<'a> {
         let value = match event {
             Event::Scalar(text, style, _, tag) => {
                 let tag = tag.map(|tag| tag.core_suffix().unwrap_or("!").to_owned());
-                scalar(&text, style, tag.as_deref(), self.into)?
+                let is_block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
+                // The parser ends a block's last line that the text does not.
+                let text = if is_block && self.is_at_end && !self.text.ends_with('\n') {
+                    text.trim_end_matches('\n')
+                } else {
+                    &text
+                };
+                scalar(text, style, tag.as_deref(), self.into)?
             }
             Event::SequenceStart(..) => {
                 let mut items = Vec::new();
