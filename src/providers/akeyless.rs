@@ -89,7 +89,7 @@ const ABILITIES: Abilities = Abilities {
     push: "yes, what an operator made",
     version: "yes",
     metadata: "",
-    tested: "a double",
+    tested: "a double; Akeyless's Python client holds that to the protocol",
 };
 
 #[async_trait]

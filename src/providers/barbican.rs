@@ -95,7 +95,7 @@ const ABILITIES: Abilities = Abilities {
     push: "",
     version: "",
     metadata: "",
-    tested: "a double",
+    tested: "a double; OpenStack's Python client holds that to the protocol",
 };
 
 #[async_trait]

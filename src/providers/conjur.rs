@@ -86,7 +86,7 @@ const ABILITIES: Abilities = Abilities {
     push: "",
     version: "yes",
     metadata: "",
-    tested: "a double",
+    tested: "a double; CyberArk's Python client and its published specification hold that to the protocol",
 };
 
 #[async_trait]

@@ -87,7 +87,7 @@ const ABILITIES: Abilities = Abilities {
     push: "yes, by property",
     version: "",
     metadata: "",
-    tested: "a double",
+    tested: "a double; Doppler's Python client holds that to the protocol",
 };
 
 #[async_trait]

@@ -67,7 +67,7 @@ const ABILITIES: Abilities = Abilities {
     push: "Actions secrets, sealed",
     version: "",
     metadata: "",
-    tested: "a double",
+    tested: "a double; the Python client PyGithub holds that to the protocol",
 };
 
 #[async_trait]

@@ -91,7 +91,7 @@ const ABILITIES: Abilities = Abilities {
     push: "",
     version: "",
     metadata: "",
-    tested: "a double",
+    tested: "a double; the Python client python-gitlab holds that to the protocol",
 };
 
 #[async_trait]

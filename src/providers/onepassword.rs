@@ -84,7 +84,7 @@ const ABILITIES: Abilities = Abilities {
     push: "yes, by field",
     version: "",
     metadata: "",
-    tested: "a double",
+    tested: "a double; 1Password's Python client and its published specification hold that to the protocol",
 };
 
 #[async_trait]

@@ -17,7 +17,7 @@ use clouds::entra::{Application, TENANT};
 use clouds::serve::Server;
 use clouds::tokens::Issuer;
 use clouds::{World, held};
-use fakes::{Fake, akeyless, barbican, conjur, doppler, gitlab, infisical, onepassword};
+use fakes::{Fake, akeyless, barbican, conjur, doppler, github, gitlab, infisical, onepassword};
 
 const EMAIL: &str = "app@main.iam.gserviceaccount.com";
 
@@ -77,6 +77,7 @@ async fn main() -> anyhow::Result<()> {
 
 /// The doubles of vendors that are no clouds: where they are, and who may log in.
 async fn vendors() -> (Vec<Fake>, Value) {
+    let app = Issuer::shared();
     let doubles = [
         (
             "onepassword",
@@ -93,6 +94,11 @@ async fn vendors() -> (Vec<Fake>, Value) {
             infisical::router(),
             json!({"login": infisical::CLIENT}),
         ),
+        (
+            "github",
+            github::Store::new(&app.public()).router(),
+            json!({"key": app.pem()}),
+        ),
         ("gitlab", gitlab::router(), json!({"token": gitlab::TOKEN})),
         ("conjur", conjur::router(), json!({"login": conjur::LOGIN})),
         (
@@ -103,7 +109,7 @@ async fn vendors() -> (Vec<Fake>, Value) {
         (
             "barbican",
             barbican::router(),
-            json!({"login": barbican::LOGIN}),
+            json!({"login": barbican::LOGIN, "id": barbican::WORD_ID}),
         ),
     ];
     let (mut running, mut told) = (Vec::new(), json!({}));

@@ -1,7 +1,7 @@
 //! Keystone and Barbican behind one address.
 
 use axum::extract::Path;
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, Uri};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -10,12 +10,17 @@ use serde_json::{Value, json};
 use super::{answer, header};
 
 pub(crate) const LOGIN: [&str; 2] = ["svc-app", "hunter2-password"];
+/// An id of `word` as Barbican gives them.
+pub(crate) const WORD_ID: &str = "6a1f2f7c-3d52-4b8e-9a41-0d2f1c5b7e90";
 const TOKEN: &str = "gAAAA-hunter2-keystone";
 
 pub(crate) fn router() -> Router {
     Router::new()
         .route("/v3/auth/tokens", post(log_in))
+        .route("/key-manager", get(versions))
+        .route("/key-manager/v1/", get(versions))
         .route("/key-manager/v1/secrets", get(list))
+        .route("/key-manager/v1/secrets/{id}", get(about))
         .route("/key-manager/v1/secrets/{id}/payload", get(payload))
 }
 
@@ -44,6 +49,16 @@ async fn log_in(head: HeaderMap, Json(body): Json<Value>) -> Response {
     response
 }
 
+async fn versions(uri: Uri, head: HeaderMap) -> Response {
+    let here = format!("http://{}/key-manager/v1/", header(&head, "host"));
+    let version = json!({"id": "v1", "status": "CURRENT", "min_version": "1.0", "max_version": "1.1",
+        "links": [{"rel": "self", "href": here}]});
+    if uri.path().ends_with("/v1/") {
+        return answer(200, &json!({"version": version}));
+    }
+    answer(300, &json!({"versions": [version]}))
+}
+
 fn refusal(head: &HeaderMap) -> Option<Response> {
     let is_known = header(head, "x-auth-token") == TOKEN;
     (!is_known).then(|| answer(401, &json!({"code": 401, "title": "Unauthorized"})))
@@ -61,12 +76,26 @@ async fn list(head: HeaderMap) -> Response {
     )
 }
 
+async fn about(Path(id): Path<String>, head: HeaderMap) -> Response {
+    if let Some(refusal) = refusal(&head) {
+        return refusal;
+    }
+    let body = json!({"name": "word", "status": "ACTIVE", "secret_type": "opaque",
+        "content_types": {"default": "text/plain"}, "created": "2026-01-01T00:00:00",
+        "updated": "2026-01-01T00:00:00", "secret_ref": format!("http://b/v1/secrets/{id}")});
+    if id == WORD_ID {
+        return answer(200, &body);
+    }
+    let missing = json!({"code": 404, "title": "Not Found"});
+    answer(404, &missing)
+}
+
 async fn payload(Path(id): Path<String>, head: HeaderMap) -> Response {
     if let Some(refusal) = refusal(&head) {
         return refusal;
     }
     match id.as_str() {
-        "word" => "hunter2-word".into_response(),
+        "word" | WORD_ID => "hunter2-word".into_response(),
         "app" => r#"{"user": "hunter2-user", "port": 5432}"#.into_response(),
         _ => {
             let text = "Sorry but your secret is in another container.";

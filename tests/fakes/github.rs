@@ -80,7 +80,8 @@ async fn exchange(State(store): State<Store>, head: HeaderMap) -> Response {
 }
 
 fn refusal(head: &HeaderMap) -> Option<Response> {
-    let is_known = header(head, "authorization") == format!("Bearer {TOKEN}");
+    let sent = header(head, "authorization");
+    let is_known = sent == format!("Bearer {TOKEN}") || sent == format!("token {TOKEN}");
     (!is_known).then(|| said(401, "Bad credentials"))
 }
 
@@ -107,7 +108,11 @@ async fn read(State(store): State<Store>, Path(name): Path<String>, head: Header
     }
     let secrets = store.secrets.lock().expect("no test panics with it");
     match secrets.get(&name) {
-        Some((_, visibility)) => answer(200, &json!({"name": name, "visibility": visibility})),
+        Some((_, visibility)) => answer(
+            200,
+            &json!({"name": name, "visibility": visibility,
+            "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z"}),
+        ),
         None => said(404, "Not Found"),
     }
 }

@@ -146,7 +146,12 @@ fn agree(case: &Case, go: &Rendered, ours: &Rendered) -> bool {
     };
     let is_regex_of_bytes =
         case.template.contains("regex") && (is_bytes(go) || case.template.contains("b64dec"));
-    same || is_regex_of_bytes || is_accepted(go, ours)
+    // Go's library takes such bytes for a part of the next word.
+    let is_word_of_bytes = ["snakecase", "kebabcase"]
+        .iter()
+        .any(|name| case.template.contains(name))
+        && (is_bytes(go) || case.template.contains("b64dec"));
+    same || is_regex_of_bytes || is_word_of_bytes || is_accepted(go, ours)
 }
 
 /// What the two are known to do differently, by design or for want of importance.
@@ -163,6 +168,8 @@ fn is_accepted(go: &Rendered, ours: &Rendered) -> bool {
         || holds(go, "&semver.Version{")
         // The words of the YAML parsers.
         || (holds(go, "error converting YAML") && holds(ours, "error converting YAML"))
+        // Go stops before what follows a scalar and misses a mapping, ours refuses what follows.
+        || (holds(go, "error unmarshaling JSON") && holds(ours, "error converting YAML"))
         // Go merges in a random order, and fails at what comes first.
         || ["merge", "mergeOverwrite", "mustMerge", "mustMergeOverwrite"].iter().any(|name| {
             let failed = format!("error calling {name}: ");

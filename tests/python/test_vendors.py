@@ -1,4 +1,4 @@
-"""Clients of 1Password, Doppler, Infisical, GitLab, Conjur and Akeyless against the doubles that latchkey is
+"""Clients of 1Password, Doppler, Infisical, GitHub, GitLab, Conjur, Akeyless and Barbican against the doubles that latchkey is
 tested with; 1Password's and Conjur's also with their published specification in between."""
 
 import asyncio
@@ -7,15 +7,19 @@ import os
 import subprocess
 
 import akeyless
+import github
 import gitlab
 import httpx
 import pytest
 import yaml
+from barbicanclient import client as barbican
+from barbicanclient.exceptions import HTTPClientError
 from conjur_api import Client as Conjur
 from conjur_api.errors.errors import HttpStatusError
 from conjur_api.models import ConjurConnectionInfo, CredentialsData, SslVerificationMode
 from conjur_api.providers import AuthnAuthenticationStrategy, SimpleCredentialsProvider
 from dopplersdk import DopplerSDK
+from keystoneauth1 import exceptions, identity, session
 from infisical_sdk import InfisicalError, InfisicalSDKClient
 from onepasswordconnectsdk.client import new_client
 from onepasswordconnectsdk.errors import FailedToRetrieveItemException
@@ -235,3 +239,38 @@ def test_akeyless_reads_lists_and_writes_items(vendors):
     with pytest.raises(akeyless.ApiException) as missing:
         client.get_secret_value(akeyless.GetSecretValue(names=["/made"], token=token))
     assert missing.value.status == 404
+
+
+def test_github_logs_in_as_an_app_and_keeps_sealed_secrets(vendors):
+    double = vendors["github"]
+    login = github.Auth.AppAuth(1, double["key"]).get_installation_auth(2)
+    client = github.Github(base_url=f"{double['url']}/api/v3", auth=login)
+    repository = client.get_repo("acme/app", lazy=True)
+    repository.create_secret("MADE", "one")
+    assert repository.get_secret("MADE").created_at.year == 2026
+    assert repository.delete_secret("MADE")
+    with pytest.raises(github.UnknownObjectException):
+        repository.get_secret("MADE").update()
+    stranger = github.Github(base_url=f"{double['url']}/api/v3", auth=github.Auth.Token("wrong"))
+    with pytest.raises(github.BadCredentialsException):
+        stranger.get_repo("acme/app", lazy=True).get_public_key()
+
+
+def test_barbican_reads_behind_keystone(vendors):
+    double = vendors["barbican"]
+    user, password = double["login"]
+
+    def client(password):
+        login = identity.V3Password(
+            auth_url=f"{double['url']}/v3", username=user, password=password, user_domain_name="Default",
+            project_name="team", project_domain_name="Default",
+        )
+        return barbican.Client(session=session.Session(auth=login), region_name="near")
+
+    reference = f"{double['url']}/key-manager/v1/secrets/"
+    assert client(password).secrets.get(reference + double["id"]).payload == "hunter2-word"
+    assert {one.name for one in client(password).secrets.list()} == {"word", "app"}
+    with pytest.raises(HTTPClientError):
+        client(password).secrets.get(reference + "00000000-0000-0000-0000-000000000000").payload
+    with pytest.raises(exceptions.Unauthorized):
+        client("wrong").secrets.list()
