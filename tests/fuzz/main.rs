@@ -181,13 +181,14 @@ fn is_accepted(go: &Rendered, ours: &Rendered) -> bool {
         || holds(go, "assignment to entry in nil map")
 }
 
-/// Whether ours gave up a template for the work it makes, or for a value that holds itself. Go is not
+/// Whether ours gave up a template for the work or the text it makes, or for a value that holds itself. Go is not
 /// asked for such: it would fill the machine's memory, or its stack.
 fn is_bounded(ours: &Rendered) -> bool {
     let bounds = [
         "more work than is allowed",
         "more deeply than is allowed",
         "cannot contain itself",
+        "the output is larger than",
     ];
     let holds_one = |error: &String| bounds.iter().any(|bound| error.contains(bound));
     ours.as_ref().is_err_and(holds_one)
