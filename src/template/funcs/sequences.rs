@@ -22,17 +22,16 @@ fn listed(numbers: Vec<i64>) -> Value {
     List::of(I, numbers.into_iter().map(Value::Int).collect()).into()
 }
 
-/// The numbers from `start` to before `stop`; none, if `step` leads away from there.
+/// The numbers from `start` to before `stop`; none, if `step` leads away from there. Beyond the largest number
+/// comes the smallest, as in Go.
 fn integers(start: i64, stop: i64, step: i64) -> Outcome<Vec<i64>> {
-    let distance = stop.abs_diff(start);
     if step == 0 || (stop < start) != (step < 0) {
         return Ok(Vec::new());
     }
-    let count = distance.div_ceil(step.unsigned_abs());
-    budget::spend(usize::try_from(count).unwrap_or(usize::MAX))?;
     let mut numbers = Vec::new();
     let mut number = start;
-    for _ in 0..count {
+    while if step < 0 { number > stop } else { number < stop } {
+        budget::spend(1)?;
         numbers.push(number);
         number = number.wrapping_add(step);
     }
