@@ -64,11 +64,12 @@ else
 fi
 run "Vault" tests/vault/build.sh
 if command -v python3 >/dev/null; then
-  run "tests against Vault" cargo test --locked --test vault
+  run "OpenBao" tests/vault/openbao.sh
+  run "tests against Vault and OpenBao" cargo test --locked --test vault
 else
   # AWS vouches for nobody without moto.
-  run "tests against Vault" cargo test --locked --test vault -- --skip cloud_logins
-  skip "logins to Vault by AWS" "python3 is not installed"
+  run "tests against Vault" cargo test --locked --test vault -- --skip cloud_logins --skip open_bao
+  skip "logins to Vault by AWS, and OpenBao" "python3 is not installed"
 fi
 run "control plane" tests/controlplane/build.sh
 run "helm" tests/helm/build.sh

@@ -40,7 +40,7 @@ const ABILITIES: Abilities = Abilities {
     push: "as vault",
     version: "KV v2",
     metadata: "KV v2",
-    tested: "a double",
+    tested: "OpenBao itself",
 };
 
 #[async_trait]

@@ -21,14 +21,19 @@ struct World {
 }
 
 impl World {
-    fn new(url: &str, auth: &Value, credentials: Arc<Credentials>, more: &Value) -> Self {
+    fn new(
+        (provider, url): (&str, &str),
+        auth: &Value,
+        credentials: Arc<Credentials>,
+        more: &Value,
+    ) -> Self {
         let mut block = json!({"server": url, "path": "secret", "auth": auth});
         for (name, value) in more.as_object().expect("must be an object") {
             block[name] = value.clone();
         }
         Self {
             bench: Bench::new("http://127.0.0.1:1", credentials),
-            store: store(json!({"vault": block})),
+            store: store(json!({provider: block})),
         }
     }
 
@@ -50,12 +55,19 @@ async fn world(server: &Server, name: &str, auth: Value, credential: &str) -> Wo
         .put(&format!("logins/{name}"), json!({"a": name}))
         .await;
     let credentials = Credentials::with("team/login", "v", credential);
-    World::new(&server.url, &auth, credentials, &json!({}))
+    let at = (server.product.provider(), server.url.as_str());
+    World::new(at, &auth, credentials, &json!({}))
 }
 
-#[tokio::test]
-async fn a_user_logs_in_by_password_and_a_wrong_one_is_denied() {
-    let server = shared().await;
+on_both_servers!(
+    a_user_logs_in_by_password_and_a_wrong_one_is_denied,
+    an_application_logs_in_by_role,
+    a_token_that_was_revoked_is_replaced_by_a_new_login,
+    a_policy_that_denies_is_told_from_a_dead_token,
+    an_expired_token_of_the_store_is_denied_until_its_secret_changes,
+);
+
+async fn a_user_logs_in_by_password_and_a_wrong_one_is_denied(server: &Server) {
     let auth = json!({"userPass": {"path": "userpass", "username": "ann", "secretRef": login()}});
     let right = world(server, "user", auth.clone(), CREDENTIAL).await;
     assert_eq!(right.get(0, "logins/user").await.unwrap(), "user");
@@ -65,9 +77,7 @@ async fn a_user_logs_in_by_password_and_a_wrong_one_is_denied() {
     assert!(error.retry_after.is_some(), "{error:?}");
 }
 
-#[tokio::test]
-async fn an_application_logs_in_by_role() {
-    let server = shared().await;
+async fn an_application_logs_in_by_role(server: &Server) {
     let (role, secret) = server.role("approle", "app").await;
     let auth = json!({"appRole": {"path": "approle", "roleId": role, "secretRef": login()}});
     let world = world(server, "role", auth, &secret).await;
@@ -119,17 +129,16 @@ async fn a_client_certificate_logs_in_and_an_unknown_server_is_not_trusted() {
     let auth = json!({"cert": {"clientCert": {"name": "cert", "key": "v"},
         "secretRef": {"name": "key", "key": "v"}, "vaultRole": "app"}});
     let trusted = json!({"caBundle": server.pki.ca});
-    let known = World::new(&server.tls_url, &auth, Arc::clone(&credentials), &trusted);
+    let at = ("vault", server.tls_url.as_str());
+    let known = World::new(at, &auth, Arc::clone(&credentials), &trusted);
     assert_eq!(known.get(0, "logins/cert").await.unwrap(), "cert");
-    let unknown = World::new(&server.tls_url, &auth, credentials, &json!({}));
+    let unknown = World::new(at, &auth, credentials, &json!({}));
     let error = unknown.get(0, "logins/cert").await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Unavailable, "{error}");
     assert!(error.to_string().contains("certificate"), "{error}");
 }
 
-#[tokio::test]
-async fn a_token_that_was_revoked_is_replaced_by_a_new_login() {
-    let server = shared().await;
+async fn a_token_that_was_revoked_is_replaced_by_a_new_login(server: &Server) {
     server
         .post("sys/auth/revoked", json!({"type": "approle"}))
         .await;
@@ -144,9 +153,7 @@ async fn a_token_that_was_revoked_is_replaced_by_a_new_login() {
     assert_eq!(server.logged_logins(&role), 2);
 }
 
-#[tokio::test]
-async fn a_policy_that_denies_is_told_from_a_dead_token() {
-    let server = shared().await;
+async fn a_policy_that_denies_is_told_from_a_dead_token(server: &Server) {
     server.put("closed/app", json!({"a": "b"})).await;
     let (role, secret) = server.role("approle", "denied").await;
     let auth = json!({"appRole": {"path": "approle", "roleId": role, "secretRef": login()}});
@@ -159,9 +166,7 @@ async fn a_policy_that_denies_is_told_from_a_dead_token() {
     assert_eq!(server.logged_logins(&role), 1);
 }
 
-#[tokio::test]
-async fn an_expired_token_of_the_store_is_denied_until_its_secret_changes() {
-    let server = shared().await;
+async fn an_expired_token_of_the_store_is_denied_until_its_secret_changes(server: &Server) {
     let made = json!({"policies": ["reader"], "ttl": "1h"});
     let made = server.post("auth/token/create", made).await;
     let token = made["auth"]["client_token"].as_str().unwrap();

@@ -1,4 +1,5 @@
-//! Provider `vault` against a real Vault, which `tests/vault/build.sh` builds on first use.
+//! Providers `vault` and `openBao` against a real Vault, which `tests/vault/build.sh` builds on first use, and a
+//! real OpenBao, which `tests/vault/openbao.sh` installs.
 
 #[path = "../support.rs"]
 mod support;
@@ -10,6 +11,25 @@ mod support;
 )]
 #[path = "../it/provider_double.rs"]
 mod provider_double;
+
+/// Makes two tests of each function that takes a server: one with Vault and one with OpenBao.
+#[cfg(test)]
+macro_rules! on_both_servers {
+    ($($name:ident),+ $(,)?) => { $(
+        mod $name {
+            #[tokio::test]
+            async fn vault() {
+                super::$name(crate::server::shared().await).await;
+            }
+
+            #[cfg(feature = "provider-openbao")]
+            #[tokio::test]
+            async fn open_bao() {
+                super::$name(crate::server::shared_open_bao().await).await;
+            }
+        }
+    )+ };
+}
 
 #[cfg(all(test, feature = "provider-aws"))]
 mod cloud_logins;

@@ -10,16 +10,15 @@ use regex::Regex;
 use serde_json::{Value, json};
 
 use crate::provider_double::{Bench, Credentials, key, property, store, text, texts};
-use crate::server::{ROOT, Server, shared};
+use crate::server::{ROOT, Server};
 
 /// Credentials and a store that reads as root.
 fn world(server: &Server, path: &str, version: &str) -> (Bench, Arc<Store>) {
     let credentials = Credentials::with("team/login", "v", ROOT);
     let bench = Bench::new("http://127.0.0.1:1", credentials);
-    let store = store(
-        json!({"vault": {"server": server.url, "path": path, "version": version,
-        "auth": {"tokenSecretRef": {"name": "login", "key": "v"}}}}),
-    );
+    let block = json!({"server": server.url, "path": path, "version": version,
+        "auth": {"tokenSecretRef": {"name": "login", "key": "v"}}});
+    let store = store(json!({server.product.provider(): block}));
     (bench, store)
 }
 
@@ -30,9 +29,15 @@ fn at_version(version: &str, reference: RemoteRef) -> RemoteRef {
     }
 }
 
-#[tokio::test]
-async fn both_engine_versions_are_read() {
-    let server = shared().await;
+on_both_servers!(
+    both_engine_versions_are_read,
+    versions_and_metadata_are_read_and_a_deleted_version_is_missing,
+    secrets_are_found_in_folders_by_name_and_by_tag,
+    a_wrong_mount_or_engine_version_is_no_missing_secret,
+    the_server_logs_one_login_and_fifty_reads_for_a_thousand_gets,
+);
+
+async fn both_engine_versions_are_read(server: &Server) {
     let data = json!({"user": "me", "port": 5432, "deep": {"a": ["x", "y"]}});
     server.put("reads/app", data.clone()).await;
     server.post("kv1/reads/app", data).await;
@@ -62,9 +67,7 @@ async fn both_engine_versions_are_read() {
     }
 }
 
-#[tokio::test]
-async fn versions_and_metadata_are_read_and_a_deleted_version_is_missing() {
-    let server = shared().await;
+async fn versions_and_metadata_are_read_and_a_deleted_version_is_missing(server: &Server) {
     let metadata = json!({"custom_metadata": {"team": "a"}});
     server.post("secret/metadata/history", metadata).await;
     for value in ["one", "two", "three"] {
@@ -97,9 +100,7 @@ async fn versions_and_metadata_are_read_and_a_deleted_version_is_missing() {
     assert_eq!(error.kind, ErrorKind::Unsupported, "{error}");
 }
 
-#[tokio::test]
-async fn secrets_are_found_in_folders_by_name_and_by_tag() {
-    let server = shared().await;
+async fn secrets_are_found_in_folders_by_name_and_by_tag(server: &Server) {
     for (name, tag) in [
         ("a/db", "x"),
         ("a/b/db", "y"),
@@ -153,9 +154,7 @@ async fn secrets_are_found_in_folders_by_name_and_by_tag() {
     assert_eq!(client.find(&find(None, None)).await.unwrap().len(), 4);
 }
 
-#[tokio::test]
-async fn a_wrong_mount_or_engine_version_is_no_missing_secret() {
-    let server = shared().await;
+async fn a_wrong_mount_or_engine_version_is_no_missing_secret(server: &Server) {
     server.put("reads/there", json!({"a": "b"})).await;
     for (path, version) in [("nowhere", "v2"), ("nowhere", "v1"), ("secret", "v1")] {
         let (bench, store) = world(server, path, version);
@@ -165,9 +164,7 @@ async fn a_wrong_mount_or_engine_version_is_no_missing_secret() {
     }
 }
 
-#[tokio::test]
-async fn the_server_logs_one_login_and_fifty_reads_for_a_thousand_gets() {
-    let server = shared().await;
+async fn the_server_logs_one_login_and_fifty_reads_for_a_thousand_gets(server: &Server) {
     for number in 0..50 {
         let data: Value = json!({"a": number, "b": "x"});
         server.put(&format!("count/{number}"), data).await;
@@ -180,7 +177,7 @@ async fn the_server_logs_one_login_and_fifty_reads_for_a_thousand_gets() {
     let auth = json!({"appRole": {"path": "approle", "roleId": role,
         "secretRef": {"name": "login", "key": "v"}}});
     let block = json!({"server": server.url, "path": "secret", "auth": auth});
-    let store = store(json!({"vault": block}));
+    let store = store(json!({server.product.provider(): block}));
     let gets = (0..1000).map(|number| {
         let (bench, store) = (&bench, &store);
         async move {

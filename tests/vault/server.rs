@@ -1,5 +1,6 @@
-//! A Vault server in development mode on loopback, with a second listener that speaks TLS.
+//! A server of Vault or OpenBao in development mode on loopback, with a second listener that speaks TLS.
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -19,11 +20,42 @@ use crate::support::{ports, repository, wait};
 /// Token with every right.
 pub(crate) const ROOT: &str = "root";
 
+/// Name of the log of all requests in the server's folder.
+const AUDIT_LOG: &str = "audit.log";
+
 /// How long the server may take to start on a loaded machine.
 const READY_WITHIN: Duration = Duration::from_mins(1);
 
+/// What is served.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Product {
+    /// HashiCorp's Vault.
+    Vault,
+    /// OpenBao, which began as Vault 1.14.
+    OpenBao,
+}
+
+impl Product {
+    /// Key in `spec.provider` of stores of it.
+    pub(crate) fn provider(self) -> &'static str {
+        match self {
+            Self::Vault => "vault",
+            Self::OpenBao => "openBao",
+        }
+    }
+
+    /// Name of its program, and the script that brings it there.
+    fn program(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Vault => ("vault", "tests/vault/build.sh"),
+            Self::OpenBao => ("bao", "tests/vault/openbao.sh"),
+        }
+    }
+}
+
 /// A running server; it ends with the process.
 pub(crate) struct Server {
+    pub(crate) product: Product,
     /// Address without TLS.
     pub(crate) url: String,
     /// Address with TLS.
@@ -44,33 +76,57 @@ pub(crate) struct Pki {
     server_key: String,
 }
 
-/// The server that all tests of this process share.
+/// A server once it has been started, or why it has not.
+type Shared = OnceCell<Result<Server, String>>;
+
+/// The Vault that all tests of this process share.
 pub(crate) async fn shared() -> &'static Server {
-    static SHARED: OnceCell<Result<Server, String>> = OnceCell::const_new();
-    let started = SHARED
-        .get_or_init(async || Server::start().await.map_err(|error| format!("{error:#}")))
-        .await;
-    match started {
+    static SHARED: Shared = OnceCell::const_new();
+    shared_in(&SHARED, Product::Vault).await
+}
+
+/// The OpenBao that all tests of this process share.
+pub(crate) async fn shared_open_bao() -> &'static Server {
+    static SHARED: Shared = OnceCell::const_new();
+    shared_in(&SHARED, Product::OpenBao).await
+}
+
+async fn shared_in(cell: &'static Shared, product: Product) -> &'static Server {
+    let start = async || {
+        let started = Server::start(product).await;
+        started.map_err(|error| format!("{error:#}"))
+    };
+    match cell.get_or_init(start).await {
         Ok(server) => server,
-        Err(error) => panic!("no Vault to test against: {error}"),
+        Err(error) => panic!("no {product:?} to test against: {error}"),
     }
 }
 
 impl Server {
-    async fn start() -> anyhow::Result<Self> {
-        let programs = tokio::task::spawn_blocking(build).await??;
-        let workdir = Workdir::new("latchkey-vault-")?;
+    async fn start(product: Product) -> anyhow::Result<Self> {
+        let (program, script) = product.program();
+        let programs = tokio::task::spawn_blocking(|| folder_of(script)).await??;
+        let workdir = Workdir::new(&format!("latchkey-{program}-"))?;
         let [port, cluster_port, tls_port] = ports::free()?;
         let pki = Pki::generate()?;
         let certificate = workdir.file("server.crt", &pki.server)?;
         let key = workdir.file("server.key", &pki.server_key)?;
-        let config = format!(
+        let mut config = format!(
             "listener \"tcp\" {{\n address = \"127.0.0.1:{tls_port}\"\n cluster_address = \"127.0.0.1:{cluster_port}\"\n tls_cert_file = \"{}\"\n tls_key_file = \"{}\"\n}}\n",
             certificate.display(),
             key.display()
         );
-        let config = workdir.file("vault.hcl", config)?;
-        let mut command = Command::new(programs.join("vault"));
+        if product == Product::OpenBao {
+            // Which has a log of requests by its configuration only.
+            let log = workdir.path().join(AUDIT_LOG);
+            let options = format!("file_path = \"{}\"\n log_raw = \"true\"", log.display());
+            write!(
+                config,
+                "audit \"file\" \"requests\" {{\n options {{\n {options}\n }}\n}}\n"
+            )?;
+        }
+        let config = workdir.file("server.hcl", config)?;
+        let mut command = Command::new(programs.join(program));
         command
             .args(["server", "-dev", "-dev-no-store-token"])
             .arg(format!("-dev-root-token-id={ROOT}"))
@@ -78,8 +134,9 @@ impl Server {
             .arg("-config")
             .arg(config)
             .env("HOME", workdir.path());
-        let log = workdir.path().join("vault.log");
+        let log = workdir.path().join("server.log");
         let mut server = Self {
+            product,
             url: format!("http://127.0.0.1:{port}"),
             tls_url: format!("https://127.0.0.1:{tls_port}"),
             pki,
@@ -89,11 +146,11 @@ impl Server {
                 .pool_max_idle_per_host(0)
                 .timeout(Duration::from_secs(30))
                 .build()?,
-            daemon: Daemon::start("vault", &command, &log)?,
+            daemon: Daemon::start(program, &command, &log)?,
             workdir,
         };
         let health = format!("{}/v1/sys/health", server.url);
-        wait::until("vault", READY_WITHIN, async || {
+        wait::until(program, READY_WITHIN, async || {
             server.daemon.check_running()?;
             let answer = server.http.get(&health).send().await?;
             answer.error_for_status()?;
@@ -106,9 +163,11 @@ impl Server {
 
     /// Mounts, policies and users that the tests share, and the log of all requests.
     async fn prepare(&self) -> anyhow::Result<()> {
-        let audit = self.workdir.path().join("audit.log");
-        let audit = json!({"type": "file", "options": {"file_path": audit, "log_raw": "true"}});
-        self.try_post("sys/audit/file", audit).await?;
+        if self.product == Product::Vault {
+            let audit = self.workdir.path().join(AUDIT_LOG);
+            let audit = json!({"type": "file", "options": {"file_path": audit, "log_raw": "true"}});
+            self.try_post("sys/audit/file", audit).await?;
+        }
         self.try_post(
             "sys/mounts/kv1",
             json!({"type": "kv", "options": {"version": "1"}}),
@@ -189,7 +248,7 @@ impl Server {
     }
 
     fn logged(&self, matches: impl Fn(&Value) -> bool) -> usize {
-        let log = std::fs::read_to_string(self.workdir.path().join("audit.log"));
+        let log = std::fs::read_to_string(self.workdir.path().join(AUDIT_LOG));
         let log = log.expect("the server must have logged requests");
         let lines = log
             .lines()
@@ -230,16 +289,16 @@ impl Pki {
     }
 }
 
-/// Builds the server if needed and returns the folder that holds it.
-fn build() -> anyhow::Result<PathBuf> {
-    let script = repository().join("tests/vault/build.sh");
+/// Runs the script that builds or installs a server if needed, and returns the folder that holds it.
+fn folder_of(script: &str) -> anyhow::Result<PathBuf> {
+    let script = repository().join(script);
     let output = Command::new(&script)
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())
         .output()
         .with_context(|| format!("failed to run {}", script.display()))?;
     if !output.status.success() {
-        bail!("failed to build Vault; see the messages above");
+        bail!("{} failed; see the messages above", script.display());
     }
     let folder = String::from_utf8(output.stdout)?;
     Ok(PathBuf::from(folder.trim()))

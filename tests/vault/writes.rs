@@ -6,18 +6,20 @@ use latchkey::providers::{Error, ErrorKind, SecretsClient};
 use serde_json::json;
 
 use crate::provider_double::{Bench, Credentials, key, store, text};
-use crate::server::{ROOT, Server, shared};
+use crate::server::{Product, ROOT, Server};
 
 async fn client(server: &Server, path: &str, version: &str) -> Box<dyn SecretsClient> {
     let bench = Bench::new(
         "http://127.0.0.1:1",
         Credentials::with("team/login", "v", ROOT),
     );
-    let store = store(
-        json!({"vault": {"server": server.url, "path": path, "version": version,
-        "checkAndSet": {"required": true},
-        "auth": {"tokenSecretRef": {"name": "login", "key": "v"}}}}),
-    );
+    let mut block = json!({"server": server.url, "path": path, "version": version,
+        "auth": {"tokenSecretRef": {"name": "login", "key": "v"}}});
+    // Stores of OpenBao have no such field.
+    if server.product == Product::Vault {
+        block["checkAndSet"] = json!({"required": true});
+    }
+    let store = store(json!({server.product.provider(): block}));
     bench.client(&store, 0).await
 }
 
@@ -52,9 +54,13 @@ async fn whole(client: &dyn SecretsClient, name: &str) -> String {
     text(&value).to_owned()
 }
 
-#[tokio::test]
-async fn versions_are_written_only_when_something_changes() {
-    let server = shared().await;
+on_both_servers!(
+    versions_are_written_only_when_something_changes,
+    what_was_pushed_is_removed_by_property_and_whole,
+    a_secret_of_somebody_else_is_neither_written_nor_removed,
+);
+
+async fn versions_are_written_only_when_something_changes(server: &Server) {
     let client = client(server, "secret", "v2").await;
     let client = client.as_ref();
     let at = |property: &str| target("writes/app", property);
@@ -83,9 +89,7 @@ async fn versions_are_written_only_when_something_changes() {
     assert!(error.to_string().contains("none"), "{error}");
 }
 
-#[tokio::test]
-async fn what_was_pushed_is_removed_by_property_and_whole() {
-    let server = shared().await;
+async fn what_was_pushed_is_removed_by_property_and_whole(server: &Server) {
     for (path, version) in [("secret", "v2"), ("kv1", "v1")] {
         let client = client(server, path, version).await;
         let client = client.as_ref();
@@ -106,9 +110,7 @@ async fn what_was_pushed_is_removed_by_property_and_whole() {
     }
 }
 
-#[tokio::test]
-async fn a_secret_of_somebody_else_is_neither_written_nor_removed() {
-    let server = shared().await;
+async fn a_secret_of_somebody_else_is_neither_written_nor_removed(server: &Server) {
     server.put("writes/theirs", json!({"a": "theirs"})).await;
     server
         .post("kv1/writes/theirs", json!({"a": "theirs"}))
