@@ -22,8 +22,10 @@ pub(super) static FUNCTIONS: &[Function] = &[
     Function::new("toString", &[Type::Any], |args| {
         Ok(to_text(&args[0])?.into())
     }),
-    Function::new("toStrings", &[Type::Any], |args| {
-        Ok(List::strings(to_texts(&args[0])?).into())
+    Function::new("toStrings", &[Type::Any], |args| match &args[0] {
+        // The list itself, even the nil one.
+        Value::List(list) if list.element() == Type::String => Ok(args[0].clone()),
+        other => Ok(List::strings(to_texts(other)?).into()),
     }),
 ];
 

@@ -30,7 +30,11 @@ fn integers(start: i64, stop: i64, step: i64) -> Outcome<Vec<i64>> {
     }
     let mut numbers = Vec::new();
     let mut number = start;
-    while if step < 0 { number > stop } else { number < stop } {
+    while if step < 0 {
+        number > stop
+    } else {
+        number < stop
+    } {
         budget::spend(1)?;
         numbers.push(number);
         number = number.wrapping_add(step);
