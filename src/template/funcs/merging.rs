@@ -17,6 +17,12 @@ pub(super) fn merge(into: &Map, from: &Map, overwrite: bool) -> Outcome<()> {
             }
             continue;
         }
+        if let (Value::List(_), Type::String) = (&new, into.element()) {
+            return Err(match old {
+                Some(_) => "reflect: call of reflect.Value.IsNil on string Value".to_owned(),
+                None => unassignable(new.type_of()),
+            });
+        }
         if let (Some(Value::Map(old)), Value::Map(new)) = (&old, &new) {
             if !old.is_same(new) {
                 merge(old, new, overwrite)?;
@@ -40,12 +46,14 @@ pub(super) fn merge(into: &Map, from: &Map, overwrite: bool) -> Outcome<()> {
 
 fn put(into: &Map, key: &crate::template::value::Text, value: Value, from: &Map) -> Outcome<()> {
     if into.element() == Type::String && from.element() != Type::String {
-        return Err(
-            "reflect.Value.SetMapIndex: value of type interface {} is not assignable to type string"
-                .to_owned(),
-        );
+        return Err(unassignable(Type::Any));
     }
     into.insert(key.clone(), value)
+}
+
+/// What Go says of an entry that a dictionary of strings cannot have.
+fn unassignable(entry: Type) -> String {
+    format!("reflect.Value.SetMapIndex: value of type {entry} is not assignable to type string")
 }
 
 /// Empty for mergo: a structure never is.

@@ -1,12 +1,18 @@
 //! sprig's regular expressions: Go's syntax and Go's `$1` in replacements, over bytes.
 
-use regex::bytes::{Captures, Match, Regex};
+use std::borrow::Cow;
+use std::ops::Range;
+
+use regex::bytes::{Match, Regex};
+
+mod syntax;
 
 use super::Function;
 use crate::template::budget;
 use crate::template::error::Outcome;
-use crate::template::format::{can_backquote, decode, quoted};
+use crate::template::format::{can_backquote, quoted};
 use crate::template::value::{List, Type, Value};
+use syntax::{in_our_syntax, stacked_repetitions};
 
 const TWO: &[Type] = &[Type::String, Type::String];
 const THREE: &[Type] = &[Type::String, Type::String, Type::String];
@@ -123,175 +129,74 @@ fn backquoted(pattern: &[u8]) -> String {
     format!("`{}`", String::from_utf8_lossy(pattern))
 }
 
-/// Go's classes `\d`, `\w`, `\s`, `\b` know ASCII only, its `[` has no set operators, and `\Q…\E` quotes.
-///
-/// # Errors
-/// The first escape that Go does not know.
-fn in_our_syntax(pattern: &str) -> Result<String, String> {
-    let mut out = String::new();
-    let mut rest = pattern.chars().peekable();
-    let mut class = false;
-    while let Some(character) = rest.next() {
-        match character {
-            '\\' => match rest.next() {
-                Some('Q') if !class => {
-                    let text: String = rest.collect();
-                    let (literal, after) = text.split_once("\\E").unwrap_or((&text, ""));
-                    out.push_str(&regex::escape(literal));
-                    out.push_str(&in_our_syntax(after)?);
-                    return Ok(out);
-                }
-                Some(letter @ ('d' | 'w' | 's' | 'D' | 'W' | 'S')) => {
-                    out.push_str(ascii_class(letter, class));
-                }
-                Some('b') if !class => out.push_str(r"(?-u:\b)"),
-                Some('B') if !class => out.push_str(r"(?-u:\B)"),
-                // Ends of words elsewhere, in Go the characters.
-                Some(other @ ('<' | '>')) => out.push(other),
-                Some(other) if !is_escape(other, class) => return Err(format!("\\{other}")),
-                Some(other) => {
-                    out.extend(['\\', other]);
-                    if matches!(other, 'p' | 'P' | 'x') {
-                        out.extend(rest.next_if_eq(&'{'));
-                    }
-                }
-                None => out.push('\\'),
-            },
-            '[' if class && rest.peek() != Some(&':') => out.push_str(r"\["),
-            '[' if class => {
-                out.push('[');
-                out.extend(rest.by_ref().take_while(|character| *character != ']'));
-                out.push(']');
+/// A text as Go's engine reads it: a byte that is no part of UTF-8 is one U+FFFD.
+struct Haystack<'t> {
+    text: &'t [u8],
+    read: Cow<'t, [u8]>,
+    /// Where in `text` each byte of `read` comes from, and the end; empty where they are the same.
+    origins: Vec<usize>,
+}
+
+impl<'t> Haystack<'t> {
+    fn new(text: &'t [u8]) -> Self {
+        if std::str::from_utf8(text).is_ok() {
+            return Self {
+                text,
+                read: Cow::Borrowed(text),
+                origins: Vec::new(),
+            };
+        }
+        let (mut read, mut origins) = (Vec::new(), Vec::new());
+        let mut at = 0;
+        for chunk in text.utf8_chunks() {
+            let valid = chunk.valid();
+            read.extend_from_slice(valid.as_bytes());
+            origins.extend(at..at + valid.len());
+            at += valid.len();
+            for _ in chunk.invalid() {
+                read.extend_from_slice("\u{fffd}".as_bytes());
+                origins.extend([at; 3]);
+                at += 1;
             }
-            '[' => {
-                class = true;
-                out.push('[');
-                if rest.next_if_eq(&'^').is_some() {
-                    out.push('^');
-                }
-                if rest.next_if_eq(&']').is_some() {
-                    out.push_str(r"\]");
-                }
-            }
-            ']' if class => {
-                class = false;
-                out.push(']');
-            }
-            '{' if !class && !is_repetition(rest.clone()) => out.push_str(r"\{"),
-            '&' | '~' if class => out.extend(['\\', character]),
-            other => out.push(other),
+        }
+        origins.push(at);
+        Self {
+            text,
+            read: Cow::Owned(read),
+            origins,
         }
     }
-    Ok(out)
-}
 
-/// The first repetition that is repeated, as in `a**`, up to the end of the second operator: Go refuses it.
-fn stacked_repetitions(pattern: &str) -> Option<&str> {
-    let mut at = 0;
-    // Where the operator began that ended just before `at`, and whether there is something to repeat.
-    let (mut last, mut has_operand) = (None, false);
-    while let Some(character) = pattern[at..].chars().next() {
-        let rest = &pattern[at..];
-        let operator = match character {
-            '*' | '+' | '?' => 1,
-            '{' if is_repetition(rest[1..].chars()) => rest.find('}').map_or(1, |end| end + 1),
-            _ => {
-                at += token_length(rest);
-                (last, has_operand) = (None, !matches!(character, '(' | '|'));
-                continue;
-            }
-        };
-        let is_lazy = rest[operator..].starts_with('?');
-        let end = at + operator + usize::from(is_lazy);
-        if let Some(start) = last {
-            return Some(&pattern[start..end]);
-        }
-        if !has_operand {
-            return None;
-        }
-        last = Some(at);
-        at = end;
+    /// What was found, in the text itself.
+    fn range(&self, found: &Match<'_>) -> Range<usize> {
+        let origin = |at: usize| self.origins.get(at).copied().unwrap_or(at);
+        origin(found.start())..origin(found.end())
     }
-    None
-}
 
-/// Length of the escape, the class, the head of a group or the character that `rest` starts with.
-fn token_length(rest: &str) -> usize {
-    let until = |from: usize, end: &str| {
-        let found = rest.get(from..).and_then(|rest| rest.find(end));
-        found.map_or(rest.len(), |at| from + at + end.len())
-    };
-    match rest.as_bytes() {
-        [b'\\', b'Q', ..] => until(2, "\\E"),
-        [b'\\', b'p' | b'P' | b'x', b'{', ..] => until(3, "}"),
-        [b'\\', ..] => rest.char_indices().nth(2).map_or(rest.len(), |(at, _)| at),
-        [b'[', ..] => class_length(rest),
-        [b'(', b'?', ..] => 2,
-        _ => rest.chars().next().map_or(0, char::len_utf8),
+    fn bytes(&self, found: &Match<'_>) -> &'t [u8] {
+        &self.text[self.range(found)]
     }
-}
 
-/// Length of the class in brackets that `rest` starts with.
-fn class_length(rest: &str) -> usize {
-    let mut at = if rest.starts_with("[^") { 2 } else { 1 };
-    let first = at;
-    while let Some(character) = rest[at..].chars().next() {
-        match character {
-            ']' if at > first => return at + 1,
-            '[' if rest[at..].starts_with("[:") => {
-                at += rest[at..].find(":]").map_or(2, |end| end + 2);
-            }
-            '\\' => at += token_length(&rest[at..]),
-            other => at += other.len_utf8(),
-        }
+    /// Whether Go finds it too: never nothing between the bytes of one character.
+    fn is_whole(&self, found: &Match<'_>) -> bool {
+        let starts = self
+            .read
+            .get(found.start())
+            .is_none_or(|byte| byte & 0xc0 != 0x80);
+        !found.is_empty() || starts
     }
-    at
-}
-
-/// Whether Go knows the escape of this character, outside or inside of brackets.
-fn is_escape(character: char, inside: bool) -> bool {
-    match character {
-        'A' | 'z' | 'C' => !inside,
-        'a' | 'f' | 'n' | 'r' | 't' | 'v' | 'x' | 'p' | 'P' | '0'..='7' => true,
-        other => other.is_ascii_punctuation(),
-    }
-}
-
-/// The class that the letter names after a backslash, outside or inside of brackets.
-fn ascii_class(letter: char, inside: bool) -> &'static str {
-    match (letter, inside) {
-        ('d', true) => "0-9",
-        ('d', false) => "[0-9]",
-        ('w', true) => "0-9A-Za-z_",
-        ('w', false) => "[0-9A-Za-z_]",
-        ('s', true) => r"\t\n\x0c\r ",
-        ('s', false) => r"[\t\n\x0c\r ]",
-        ('D', _) => "[^0-9]",
-        ('W', _) => "[^0-9A-Za-z_]",
-        _ => r"[^\t\n\x0c\r ]",
-    }
-}
-
-/// Whether what follows a brace makes it a count, as in `{2,3}`; else Go takes the brace as it is.
-fn is_repetition(after: impl Iterator<Item = char>) -> bool {
-    let inside: String = after
-        .take_while(|c| c.is_ascii_digit() || matches!(c, ',' | '}'))
-        .collect();
-    let Some((count, _)) = inside.split_once('}') else {
-        return false;
-    };
-    let (least, most) = count.split_once(',').unwrap_or((count, ""));
-    !least.is_empty() && !most.contains(',')
 }
 
 fn matches(args: &[Value]) -> Outcome<bool> {
-    Ok(compiled(args)?.is_match(args[1].bytes()))
+    let text = Haystack::new(args[1].bytes());
+    Ok(compiled(args)?.is_match(&text.read))
 }
 
 fn find(args: &[Value]) -> Outcome {
     let found = compiled(args)?;
-    let found = found.find(args[1].bytes());
-    Ok(found.map_or(&b""[..], |found| found.as_bytes()).into())
+    let text = Haystack::new(args[1].bytes());
+    let found = found.find(&text.read);
+    Ok(found.map_or(&b""[..], |found| text.bytes(&found)).into())
 }
 
 /// How many a negative count, meaning all, or another allows.
@@ -299,20 +204,14 @@ fn limit(count: i64) -> usize {
     usize::try_from(count).unwrap_or(usize::MAX)
 }
 
-/// Whether Go finds it too: never nothing between the bytes of one character.
-fn is_whole(text: &[u8], found: &Match<'_>) -> bool {
-    let at = found.start();
-    let splits = |start: usize| decode(&text[start..]).1 > at - start;
-    !found.is_empty() || at == text.len() || !(at.saturating_sub(3)..at).any(splits)
-}
-
 fn find_all(args: &[Value]) -> Outcome {
     let regex = compiled(args)?;
+    let text = Haystack::new(args[1].bytes());
     let found = regex
-        .find_iter(args[1].bytes())
-        .filter(|found| is_whole(args[1].bytes(), found))
+        .find_iter(&text.read)
+        .filter(|found| text.is_whole(found))
         .take(limit(args[2].int()));
-    let found: Vec<&[u8]> = found.map(|found| found.as_bytes()).collect();
+    let found: Vec<&[u8]> = found.map(|found| text.bytes(&found)).collect();
     budget::spend(found.len().saturating_mul(16))?;
     if found.is_empty() {
         return Ok(List::nil(Type::String).into());
@@ -322,35 +221,46 @@ fn find_all(args: &[Value]) -> Outcome {
 
 fn replace_all(args: &[Value]) -> Outcome {
     let template = args[2].bytes();
-    replaced(args, |captures, out| expand(template, captures, out))
+    replaced(args, |group, out| expand(template, group, out))
 }
 
 fn replace_all_literal(args: &[Value]) -> Outcome {
     replaced(args, |_, out| out.extend_from_slice(args[2].bytes()))
 }
 
-fn replaced(args: &[Value], replace: impl Fn(&Captures<'_>, &mut Vec<u8>)) -> Outcome {
+/// What a group, by its number or name, has found; nothing for one that has not.
+type Group<'g> = dyn Fn(&str) -> &'g [u8] + 'g;
+
+fn replaced(args: &[Value], replace: impl Fn(&Group<'_>, &mut Vec<u8>)) -> Outcome {
     let regex = compiled(args)?;
-    let text = args[1].bytes();
+    let text = Haystack::new(args[1].bytes());
     let mut out = Vec::new();
     let mut from = 0;
-    for captures in regex.captures_iter(text) {
-        let Some(whole) = captures.get(0).filter(|found| is_whole(text, found)) else {
+    for captures in regex.captures_iter(&text.read) {
+        let Some(whole) = captures.get(0).filter(|found| text.is_whole(found)) else {
             continue;
         };
-        out.extend_from_slice(&text[from..whole.start()]);
-        from = whole.end();
+        let whole = text.range(&whole);
+        out.extend_from_slice(&text.text[from..whole.start]);
+        from = whole.end;
         let before = out.len();
-        replace(&captures, &mut out);
+        let group = |name: &str| {
+            let group = match name.parse::<usize>() {
+                Ok(number) => captures.get(number),
+                Err(_) => captures.name(name),
+            };
+            group.map_or(&b""[..], |group| text.bytes(&group))
+        };
+        replace(&group, &mut out);
         budget::spend(out.len() - before + 1)?;
     }
-    out.extend_from_slice(&text[from..]);
+    out.extend_from_slice(&text.text[from..]);
     Ok(out.into())
 }
 
 /// Puts `template` with its `$1`, `${1}`, `$name`, `$$` at the end of `out`. The longest name of letters,
 /// digits and underscores counts; what is no reference stays as it is.
-fn expand(template: &[u8], captures: &Captures<'_>, out: &mut Vec<u8>) {
+fn expand(template: &[u8], group: &Group<'_>, out: &mut Vec<u8>) {
     let mut rest = template;
     while let Some(at) = rest.iter().position(|byte| *byte == b'$') {
         out.extend_from_slice(&rest[..at]);
@@ -365,11 +275,7 @@ fn expand(template: &[u8], captures: &Captures<'_>, out: &mut Vec<u8>) {
             continue;
         };
         rest = after;
-        let group = match name.parse::<usize>() {
-            Ok(number) => captures.get(number),
-            Err(_) => captures.name(name),
-        };
-        out.extend_from_slice(group.map_or(&b""[..], |group| group.as_bytes()));
+        out.extend_from_slice(group(name));
     }
     out.extend_from_slice(rest);
 }
@@ -405,18 +311,23 @@ fn split(args: &[Value]) -> Outcome {
     if !args[0].bytes().is_empty() && text.is_empty() {
         return Ok(List::strings([text]).into());
     }
+    let haystack = Haystack::new(text);
     let limit = limit(count);
     let mut parts: Vec<&[u8]> = Vec::new();
     let (mut from, mut end) = (0, 0);
-    for found in regex.find_iter(text).filter(|found| is_whole(text, found)) {
+    for found in regex.find_iter(&haystack.read) {
+        if !haystack.is_whole(&found) {
+            continue;
+        }
         if parts.len() + 1 == limit {
             break;
         }
-        end = found.start();
-        if found.end() != 0 {
+        let found = haystack.range(&found);
+        end = found.start;
+        if found.end != 0 {
             parts.push(&text[from..end]);
         }
-        from = found.end();
+        from = found.end;
     }
     if end != text.len() {
         parts.push(&text[from..]);

@@ -101,9 +101,10 @@ fn cut(text: &[u8], byte: u8) -> Option<(&[u8], &[u8])> {
 impl Url {
     fn parse(text: &[u8]) -> Outcome<Self> {
         let (rest, fragment) = cut(text, b'#').unwrap_or((text, b""));
-        let refused = |reason: String| format!("parse {}: {reason}", quoted(text));
-        let mut url = Self::without_fragment(rest).map_err(refused)?;
-        url.fragment = unescape(fragment, Place::Fragment).map_err(refused)?;
+        let refused = |shown, reason: String| format!("parse {}: {reason}", quoted(shown));
+        let mut url = Self::without_fragment(rest).map_err(|reason| refused(rest, reason))?;
+        let fragment = unescape(fragment, Place::Fragment);
+        url.fragment = fragment.map_err(|reason| refused(text, reason))?;
         Ok(url)
     }
 

@@ -1,0 +1,162 @@
+//! Go's syntax of regular expressions in that of the `regex` library.
+
+/// Go's classes `\d`, `\w`, `\s`, `\b` know ASCII only, its `[` has no set operators, and `\Q…\E` quotes.
+///
+/// # Errors
+/// The first escape that Go does not know.
+pub(super) fn in_our_syntax(pattern: &str) -> Result<String, String> {
+    let mut out = String::new();
+    let mut rest = pattern.chars().peekable();
+    let mut class = false;
+    while let Some(character) = rest.next() {
+        match character {
+            '\\' => match rest.next() {
+                Some('Q') if !class => {
+                    let text: String = rest.collect();
+                    let (literal, after) = text.split_once("\\E").unwrap_or((&text, ""));
+                    out.push_str(&regex::escape(literal));
+                    out.push_str(&in_our_syntax(after)?);
+                    return Ok(out);
+                }
+                Some(letter @ ('d' | 'w' | 's' | 'D' | 'W' | 'S')) => {
+                    out.push_str(ascii_class(letter, class));
+                }
+                Some('b') if !class => out.push_str(r"(?-u:\b)"),
+                Some('B') if !class => out.push_str(r"(?-u:\B)"),
+                // Ends of words elsewhere, in Go the characters.
+                Some(other @ ('<' | '>')) => out.push(other),
+                Some(other) if !is_escape(other, class) => return Err(format!("\\{other}")),
+                Some(other) => {
+                    out.extend(['\\', other]);
+                    if matches!(other, 'p' | 'P' | 'x') {
+                        out.extend(rest.next_if_eq(&'{'));
+                    }
+                }
+                None => out.push('\\'),
+            },
+            '[' if class && rest.peek() != Some(&':') => out.push_str(r"\["),
+            '[' if class => {
+                out.push('[');
+                out.extend(rest.by_ref().take_while(|character| *character != ']'));
+                out.push(']');
+            }
+            '[' => {
+                class = true;
+                out.push('[');
+                if rest.next_if_eq(&'^').is_some() {
+                    out.push('^');
+                }
+                if rest.next_if_eq(&']').is_some() {
+                    out.push_str(r"\]");
+                }
+            }
+            ']' if class => {
+                class = false;
+                out.push(']');
+            }
+            '{' if !class && !is_repetition(rest.clone()) => out.push_str(r"\{"),
+            '&' | '~' if class => out.extend(['\\', character]),
+            other => out.push(other),
+        }
+    }
+    Ok(out)
+}
+
+/// The first repetition that is repeated, as in `a**`, up to the end of the second operator: Go refuses it.
+pub(super) fn stacked_repetitions(pattern: &str) -> Option<&str> {
+    let mut at = 0;
+    // Where the operator began that ended just before `at`, and whether there is something to repeat.
+    let (mut last, mut has_operand) = (None, false);
+    while let Some(character) = pattern[at..].chars().next() {
+        let rest = &pattern[at..];
+        let operator = match character {
+            '*' | '+' | '?' => 1,
+            '{' if is_repetition(rest[1..].chars()) => rest.find('}').map_or(1, |end| end + 1),
+            _ => {
+                at += token_length(rest);
+                (last, has_operand) = (None, !matches!(character, '(' | '|'));
+                continue;
+            }
+        };
+        let is_lazy = rest[operator..].starts_with('?');
+        let end = at + operator + usize::from(is_lazy);
+        if let Some(start) = last {
+            return Some(&pattern[start..end]);
+        }
+        if !has_operand {
+            return None;
+        }
+        last = Some(at);
+        at = end;
+    }
+    None
+}
+
+/// Length of the escape, the class, the head of a group or the character that `rest` starts with.
+fn token_length(rest: &str) -> usize {
+    let until = |from: usize, end: &str| {
+        let found = rest.get(from..).and_then(|rest| rest.find(end));
+        found.map_or(rest.len(), |at| from + at + end.len())
+    };
+    match rest.as_bytes() {
+        [b'\\', b'Q', ..] => until(2, "\\E"),
+        [b'\\', b'p' | b'P' | b'x', b'{', ..] => until(3, "}"),
+        [b'\\', ..] => rest.char_indices().nth(2).map_or(rest.len(), |(at, _)| at),
+        [b'[', ..] => class_length(rest),
+        [b'(', b'?', ..] => 2,
+        _ => rest.chars().next().map_or(0, char::len_utf8),
+    }
+}
+
+/// Length of the class in brackets that `rest` starts with.
+fn class_length(rest: &str) -> usize {
+    let mut at = if rest.starts_with("[^") { 2 } else { 1 };
+    let first = at;
+    while let Some(character) = rest[at..].chars().next() {
+        match character {
+            ']' if at > first => return at + 1,
+            '[' if rest[at..].starts_with("[:") => {
+                at += rest[at..].find(":]").map_or(2, |end| end + 2);
+            }
+            '\\' => at += token_length(&rest[at..]),
+            other => at += other.len_utf8(),
+        }
+    }
+    at
+}
+
+/// Whether Go knows the escape of this character, outside or inside of brackets.
+fn is_escape(character: char, inside: bool) -> bool {
+    match character {
+        'A' | 'z' | 'C' => !inside,
+        'a' | 'f' | 'n' | 'r' | 't' | 'v' | 'x' | 'p' | 'P' | '0'..='7' => true,
+        other => other.is_ascii_punctuation(),
+    }
+}
+
+/// The class that the letter names after a backslash, outside or inside of brackets.
+fn ascii_class(letter: char, inside: bool) -> &'static str {
+    match (letter, inside) {
+        ('d', true) => "0-9",
+        ('d', false) => "[0-9]",
+        ('w', true) => "0-9A-Za-z_",
+        ('w', false) => "[0-9A-Za-z_]",
+        ('s', true) => r"\t\n\x0c\r ",
+        ('s', false) => r"[\t\n\x0c\r ]",
+        ('D', _) => "[^0-9]",
+        ('W', _) => "[^0-9A-Za-z_]",
+        _ => r"[^\t\n\x0c\r ]",
+    }
+}
+
+/// Whether what follows a brace makes it a count, as in `{2,3}`; else Go takes the brace as it is.
+fn is_repetition(after: impl Iterator<Item = char>) -> bool {
+    let inside: String = after
+        .take_while(|c| c.is_ascii_digit() || matches!(c, ',' | '}'))
+        .collect();
+    let Some((count, _)) = inside.split_once('}') else {
+        return false;
+    };
+    let (least, most) = count.split_once(',').unwrap_or((count, ""));
+    !least.is_empty() && !most.contains(',')
+}
