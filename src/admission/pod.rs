@@ -13,7 +13,7 @@ use serde::Deserialize;
 use crate::api::well_known::{ALIAS_PREFIX, POD_MODE_ANNOTATION};
 use crate::model::complaint::{Complaint, Weight};
 use crate::model::external_secret::ExternalSecret;
-use crate::model::pod_injection::{self, Injection, Pod, Source};
+use crate::model::pod_injection::{self, Injection, Member, Pod, Source};
 
 use super::review::{self, Answer, Operation, Request};
 use super::{Webhook, templates};
@@ -28,7 +28,7 @@ const MIRROR_ANNOTATION: &str = "kubernetes.io/config.mirror";
 /// A pod, borrowed from the body.
 #[derive(Deserialize)]
 #[serde(transparent)]
-pub(crate) struct Object<'a>(#[serde(borrow)] Pod<'a>);
+pub(crate) struct Object<'a>(#[serde(borrow)] Member<Pod<'a>>);
 
 /// Reviews a pod; `body` is what the request was read from.
 pub(crate) async fn review(

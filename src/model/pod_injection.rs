@@ -8,6 +8,7 @@
 mod canonical;
 mod inline;
 mod keys;
+mod member;
 pub mod memory;
 mod place;
 mod pod;
@@ -34,6 +35,7 @@ pub use inline::{
     read_record, record, scan,
 };
 pub use keys::{KeyRing, is_injected_name};
+pub use member::Member;
 pub use place::{ContainerPlace, ContainerVariable, Place, Use, VolumePart};
 pub use pod::{Metadata, Pod, Text, names_used};
 pub use settings::Settings;

@@ -280,7 +280,10 @@ fn secret_volume<'p>(index: usize, volume: &'p Volume<'_>) -> Option<SecretVolum
     }
     let projected = volume.projected.as_ref()?;
     let projections = projected.sources.iter().flatten();
-    let sources: Vec<_> = projections.clone().filter_map(secret_source).collect();
+    let sources: Vec<_> = projections
+        .clone()
+        .filter_map(|one| secret_source(one))
+        .collect();
     Some(SecretVolume {
         index,
         name: &volume.name.0,

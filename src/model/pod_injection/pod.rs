@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::member::Member;
 use super::place::{ContainerPlace, ContainerVariable, Place, Use, VolumePart};
 
 /// Service account of a pod that names none.
@@ -23,9 +24,9 @@ pub struct Text<'a>(#[serde(borrow)] pub Cow<'a, str>);
 pub struct Pod<'a> {
     /// Its metadata.
     #[serde(borrow, default)]
-    pub metadata: Metadata<'a>,
+    pub metadata: Member<Metadata<'a>>,
     #[serde(borrow, default)]
-    pub(super) spec: Spec<'a>,
+    pub(super) spec: Member<Spec<'a>>,
 }
 
 /// Metadata of a pod.
@@ -73,17 +74,17 @@ pub(super) struct Spec<'a> {
     #[serde(borrow, default)]
     service_account_name: Option<Text<'a>>,
     #[serde(borrow, default)]
-    pub(super) init_containers: Option<Vec<Container<'a>>>,
+    pub(super) init_containers: Option<Vec<Member<Container<'a>>>>,
     #[serde(borrow, default)]
-    containers: Option<Vec<Container<'a>>>,
+    containers: Option<Vec<Member<Container<'a>>>>,
     #[serde(borrow, default)]
-    ephemeral_containers: Option<Vec<Container<'a>>>,
+    ephemeral_containers: Option<Vec<Member<Container<'a>>>>,
     #[serde(borrow, default)]
-    pub(super) volumes: Option<Vec<Volume<'a>>>,
+    pub(super) volumes: Option<Vec<Member<Volume<'a>>>>,
     #[serde(borrow, default)]
-    image_pull_secrets: Option<Vec<Reference<'a>>>,
+    image_pull_secrets: Option<Vec<Member<Reference<'a>>>>,
     #[serde(default)]
-    pub(super) security_context: Option<SecurityContext>,
+    pub(super) security_context: Option<Member<SecurityContext>>,
 }
 
 /// Of a pod or of a container.
@@ -104,13 +105,13 @@ pub(super) struct Container<'a> {
     #[serde(borrow, default)]
     pub(super) args: Option<Vec<Text<'a>>>,
     #[serde(borrow, default)]
-    env: Option<Vec<Variable<'a>>>,
+    env: Option<Vec<Member<Variable<'a>>>>,
     #[serde(borrow, default)]
-    env_from: Option<Vec<VariablesFrom<'a>>>,
+    env_from: Option<Vec<Member<VariablesFrom<'a>>>>,
     #[serde(borrow, default)]
-    pub(super) volume_mounts: Option<Vec<Mount<'a>>>,
+    pub(super) volume_mounts: Option<Vec<Member<Mount<'a>>>>,
     #[serde(default)]
-    pub(super) security_context: Option<SecurityContext>,
+    pub(super) security_context: Option<Member<SecurityContext>>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -132,21 +133,21 @@ struct Variable<'a> {
     #[serde(borrow, default)]
     value: Option<Text<'a>>,
     #[serde(borrow, default)]
-    value_from: Option<ValueFrom<'a>>,
+    value_from: Option<Member<ValueFrom<'a>>>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct ValueFrom<'a> {
     #[serde(borrow, default)]
-    secret_key_ref: Option<Reference<'a>>,
+    secret_key_ref: Option<Member<Reference<'a>>>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct VariablesFrom<'a> {
     #[serde(borrow, default)]
-    secret_ref: Option<Reference<'a>>,
+    secret_ref: Option<Member<Reference<'a>>>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -164,11 +165,11 @@ pub(super) struct Volume<'a> {
     #[serde(borrow, default)]
     pub(super) name: Text<'a>,
     #[serde(borrow, default)]
-    pub(super) secret: Option<SecretVolume<'a>>,
+    pub(super) secret: Option<Member<SecretVolume<'a>>>,
     #[serde(borrow, default)]
-    pub(super) projected: Option<Projected<'a>>,
+    pub(super) projected: Option<Member<Projected<'a>>>,
     #[serde(borrow, default)]
-    csi: Option<Csi<'a>>,
+    csi: Option<Member<Csi<'a>>>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -184,7 +185,7 @@ pub(super) struct SecretVolume<'a> {
     pub(super) optional: Option<bool>,
 }
 
-pub(super) type Items<'a> = Vec<KeyToPath<'a>>;
+pub(super) type Items<'a> = Vec<Member<KeyToPath<'a>>>;
 
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct KeyToPath<'a> {
@@ -200,7 +201,7 @@ pub(super) struct KeyToPath<'a> {
 #[serde(rename_all = "camelCase")]
 pub(super) struct Projected<'a> {
     #[serde(borrow, default)]
-    pub(super) sources: Option<Vec<Projection<'a>>>,
+    pub(super) sources: Option<Vec<Member<Projection<'a>>>>,
     #[serde(default)]
     pub(super) default_mode: Option<u32>,
 }
@@ -208,7 +209,7 @@ pub(super) struct Projected<'a> {
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct Projection<'a> {
     #[serde(borrow, default)]
-    pub(super) secret: Option<ProjectedSecret<'a>>,
+    pub(super) secret: Option<Member<ProjectedSecret<'a>>>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -225,7 +226,7 @@ pub(super) struct ProjectedSecret<'a> {
 #[serde(rename_all = "camelCase")]
 struct Csi<'a> {
     #[serde(borrow, default)]
-    node_publish_secret_ref: Option<Reference<'a>>,
+    node_publish_secret_ref: Option<Member<Reference<'a>>>,
 }
 
 impl Pod<'_> {
@@ -263,7 +264,10 @@ impl Pod<'_> {
     ) -> impl Iterator<Item = (ContainerPlace<'_>, Vec<ContainerVariable<'_>>)> {
         self.containers().filter_map(|(place, container)| {
             let variables = container.env.as_ref()?;
-            Some((place, variables.iter().map(Variable::view).collect()))
+            Some((
+                place,
+                variables.iter().map(|variable| variable.view()).collect(),
+            ))
         })
     }
 
@@ -278,7 +282,7 @@ impl Pod<'_> {
             let containers = containers.iter().flatten().enumerate();
             containers.map(move |(index, container)| {
                 let name = &*container.name.0;
-                (ContainerPlace { list, index, name }, container)
+                (ContainerPlace { list, index, name }, &**container)
             })
         })
     }

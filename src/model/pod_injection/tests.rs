@@ -343,3 +343,14 @@ fn a_ring_whose_keys_are_exchanged_knows_the_key_before_and_no_older_one() {
     let mut names = ring.names("team", "web", "db", &spec);
     assert!(names.all(|name| name != first));
 }
+
+#[rstest]
+#[case::csi(json!({"volumes": [{"name": "v", "csi": [{"name": "a"}]}]}))]
+#[case::volume(json!({"volumes": [["v", {"secretName": "a"}]]}))]
+#[case::container(json!({"containers": [["c", [], []]]}))]
+#[case::reference(json!({"imagePullSecrets": [["a"]]}))]
+#[case::spec(json!([null, [], []]))]
+fn an_array_is_no_object(#[case] spec: serde_json::Value) {
+    let told = Pod::deserialize(&json!({"spec": spec})).unwrap_err();
+    assert!(told.to_string().contains("expected an object"), "{told}");
+}
