@@ -51,7 +51,7 @@ done
 run "format" cargo fmt --check
 run "lints" cargo clippy --locked --all-targets -- -D warnings
 # Which are not all: those that are run by name below are left out.
-run "lints of tests that need servers" cargo clippy --locked --test e2e --test vault --test aws -- -D warnings
+run "lints of tests that need servers" cargo clippy --locked --test e2e --test vault --test aws --test azure -- -D warnings
 run "unit and integration tests" cargo test --locked
 run "each provider alone" tests/features.sh
 if command -v python3 >/dev/null; then
@@ -62,6 +62,8 @@ else
   skip "foreign clients" "python3 is not installed"
   skip "tests against moto" "python3 is not installed"
 fi
+run "Key Vault" tests/azure/build.sh
+run "tests against Key Vault" cargo test --locked --test azure
 run "Vault" tests/vault/build.sh
 if command -v python3 >/dev/null; then
   run "OpenBao" tests/vault/openbao.sh

@@ -98,7 +98,7 @@ const ABILITIES: Abilities = Abilities {
     push: "yes, marked objects only",
     version: "yes",
     metadata: "tags",
-    tested: "doubles of Entra ID and Key Vault that check tokens; Azure's Python clients hold these to the protocol",
+    tested: "Key Vault's protocol by the fake servers of Microsoft's SDK for Go; doubles of Entra ID and Key Vault that check tokens, which Azure's Python clients accept",
 };
 
 #[async_trait]
