@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use super::{Body, Function};
 use crate::template::error::Outcome;
-use crate::template::value::{List, Type, Value};
+use crate::template::value::{Kind, List, Type, Value};
 
 pub(super) static FUNCTIONS: &[Function] = &[
     Function::of("and", &[Type::Reflect], Body::And).and_more(Type::Reflect),
@@ -104,6 +104,11 @@ fn equal_composite(left: &Value, right: &Value) -> Outcome<bool> {
         && let Some(equal) = left.equals(right.as_ref())
     {
         return Ok(equal);
+    }
+    if let (Value::Object(left), Value::Object(right)) = (left, right)
+        && right.kind() == Kind::Ptr
+    {
+        return Ok(std::ptr::addr_eq(&raw const **left, &raw const **right));
     }
     Err(format!("non-comparable type {}", right.type_of()))
 }

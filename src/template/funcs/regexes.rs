@@ -104,9 +104,9 @@ fn compiled(args: &[Value]) -> Outcome<Regex> {
             "error parsing regexp: invalid nested repetition operator: {operators}"
         ));
     }
-    let ours = in_our_syntax(text).map_err(|escape| {
-        let escape = backquoted(escape.as_bytes());
-        format!("error parsing regexp: invalid escape sequence: {escape}")
+    let ours = in_our_syntax(text).map_err(|(reason, part)| {
+        let part = backquoted(part.as_bytes());
+        format!("error parsing regexp: {reason}: {part}")
     })?;
     regex::bytes::RegexBuilder::new(&ours)
         .size_limit(LARGEST)

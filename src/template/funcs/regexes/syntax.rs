@@ -1,10 +1,22 @@
 //! Go's syntax of regular expressions in that of the `regex` library.
 
+use std::iter::Peekable;
+use std::str::Chars;
+
+/// What Go says of a part that it does not know, and the part.
+type Unknown = (&'static str, String);
+
+/// Names between `[:` and `:]`.
+const NAMED_CLASSES: &[&str] = &[
+    "alnum", "alpha", "ascii", "blank", "cntrl", "digit", "graph", "lower", "print", "punct",
+    "space", "upper", "word", "xdigit",
+];
+
 /// Go's classes `\d`, `\w`, `\s`, `\b` know ASCII only, its `[` has no set operators, and `\Q…\E` quotes.
 ///
 /// # Errors
-/// The first escape that Go does not know.
-pub(super) fn in_our_syntax(pattern: &str) -> Result<String, String> {
+/// What Go says of the first escape, or the first named class, that it does not know.
+pub(super) fn in_our_syntax(pattern: &str) -> Result<String, Unknown> {
     let mut out = String::new();
     let mut rest = pattern.chars().peekable();
     let mut class = false;
@@ -25,7 +37,9 @@ pub(super) fn in_our_syntax(pattern: &str) -> Result<String, String> {
                 Some('B') if !class => out.push_str(r"(?-u:\B)"),
                 // Ends of words elsewhere, in Go the characters.
                 Some(other @ ('<' | '>')) => out.push(other),
-                Some(other) if !is_escape(other, class) => return Err(format!("\\{other}")),
+                Some(other) if !is_escape(other, class) => {
+                    return Err(("invalid escape sequence", format!("\\{other}")));
+                }
                 Some(other) => {
                     out.extend(['\\', other]);
                     if matches!(other, 'p' | 'P' | 'x') {
@@ -35,11 +49,7 @@ pub(super) fn in_our_syntax(pattern: &str) -> Result<String, String> {
                 None => out.push('\\'),
             },
             '[' if class && rest.peek() != Some(&':') => out.push_str(r"\["),
-            '[' if class => {
-                out.push('[');
-                out.extend(rest.by_ref().take_while(|character| *character != ']'));
-                out.push(']');
-            }
+            '[' if class => out.push_str(&named_class(&mut rest)?),
             '[' => {
                 class = true;
                 out.push('[');
@@ -60,6 +70,22 @@ pub(super) fn in_our_syntax(pattern: &str) -> Result<String, String> {
         }
     }
     Ok(out)
+}
+
+/// What a bracket within brackets begins: a class between `[:` and `:]`, or without the latter only itself.
+fn named_class(rest: &mut Peekable<Chars<'_>>) -> Result<String, Unknown> {
+    let ahead: String = rest.clone().skip(1).collect();
+    let Some((name, _)) = ahead.split_once(":]") else {
+        return Ok(r"\[".to_owned());
+    };
+    let class = format!("[:{name}:]");
+    if !NAMED_CLASSES.contains(&name.strip_prefix('^').unwrap_or(name)) {
+        return Err(("invalid character class range", class));
+    }
+    for _ in class.chars().skip(1) {
+        rest.next();
+    }
+    Ok(class)
 }
 
 /// The first repetition that is repeated, as in `a**`, up to the end of the second operator: Go refuses it.

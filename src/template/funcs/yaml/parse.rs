@@ -80,6 +80,16 @@ impl<'a> Reader<'a> {
         match self.parser.next() {
             Some(Ok((event, span))) => {
                 self.is_at_end = span.end.byte_offset() == Some(self.text.len());
+                let sigil = match &event {
+                    Event::Alias(_) => Some('*'),
+                    other => other.anchor_id().map(|_| '&'),
+                };
+                if let (Some(sigil), Some(start)) = (sigil, span.start.byte_offset())
+                    && !has_plain_name(self.text, start, sigil)
+                {
+                    let reason = "did not find expected alphabetic or numeric character";
+                    return Err(invalid(&format!("yaml: {reason}")));
+                }
                 Ok(event)
             }
             Some(Err(error)) => {
@@ -194,6 +204,21 @@ impl<'a> Reader<'a> {
             _ => Err(invalid("unsupported map key: it is no scalar")),
         }
     }
+}
+
+/// Whether the anchor or alias of the node at `start` has a name that go-yaml takes: letters, digits, `-` and `_`,
+/// where the parser takes whatever is no space.
+fn has_plain_name(text: &str, start: usize, sigil: char) -> bool {
+    let at_node = text.get(start..).filter(|rest| rest.starts_with(sigil));
+    let before = || Some(&text[text.get(..start)?.rfind(sigil)?..]);
+    let Some(name) = at_node.or_else(before) else {
+        return true;
+    };
+    let name = &name[1..];
+    let is_part = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_');
+    let after = name.trim_start_matches(is_part);
+    let ends = |letter: char| letter.is_whitespace() || "?:,]}%@`".contains(letter);
+    after.len() < name.len() && (after.is_empty() || after.starts_with(ends))
 }
 
 /// Puts the entries of a mapping, or of several of which the first wins, into `map`.
