@@ -4,6 +4,7 @@ pub mod authorize;
 pub mod bound_token;
 pub mod events;
 pub mod existence;
+pub(crate) mod finalizer;
 pub mod generator_object;
 pub mod generator_state;
 pub mod injection_key;

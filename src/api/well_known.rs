@@ -27,6 +27,9 @@ pub const CLUSTER_EXTERNAL_SECRET_FINALIZER: &str =
 /// Finalizer, before the name, that a ClusterExternalSecret of ESO puts on Namespaces; latchkey removes
 /// it.
 pub const CES_NAMESPACE_FINALIZER_PREFIX: &str = "externalsecrets.external-secrets.io/ces-";
+/// Finalizer that ESO puts on stores from which a PushSecret will remove what it pushed; latchkey removes it
+/// where it meets a deleted store that no PushSecret needs any more.
+pub const SECRET_STORE_FINALIZER: &str = "secretstore.externalsecrets.io/finalizer";
 /// Finalizer on GeneratorStates: what was made is taken back before they go.
 pub const GENERATOR_STATE_FINALIZER: &str = "generatorstate.externalsecrets.io/finalizer";
 /// Label on a GeneratorState: SHA3-224 of `<Kind>-<namespace>-<name>-<place>` in hex.

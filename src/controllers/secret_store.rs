@@ -1,5 +1,6 @@
 //! The controllers of SecretStores and ClusterSecretStores: is the store what it says, and does it work.
 
+mod release;
 mod status;
 
 use std::collections::HashMap;
@@ -34,6 +35,7 @@ use crate::model::secret_store::{StoreId, validation_interval};
 use crate::providers::{Capabilities, ClientContext, Validation};
 use crate::telemetry::metrics::Subject;
 
+use release::{Release, release};
 use status::{Verdict, VerdictError};
 
 /// Longest wait between two validations of a store that does not work: short enough that a mended
@@ -259,10 +261,11 @@ async fn pass<K: StoreObject>(object: &Guarded<K>, worker: &Worker) -> Result<Ac
         }
     };
     let class = &worker.context.options.controller_class;
-    if !class.serves(cached.spec.controller.as_deref())
-        || object.meta().deletion_timestamp.is_some()
-    {
+    if !class.serves(cached.spec.controller.as_deref()) {
         return Ok(Action::await_change());
+    }
+    if object.meta().deletion_timestamp.is_some() {
+        return let_go(object, &cached.store.id, worker).await;
     }
     let context = &worker.context;
     let (interval, verdict) = match validation_interval(&cached.spec) {
@@ -307,6 +310,28 @@ async fn pass<K: StoreObject>(object: &Guarded<K>, worker: &Worker) -> Result<Ac
         }
         Err(_) => retry_wait(count_failure(worker, id), LONGEST_RETRY, id),
     }))
+}
+
+/// Lets go of a store that is being deleted, or says what it waits for.
+async fn let_go<K: StoreObject>(
+    object: &Guarded<K>,
+    id: &StoreId,
+    worker: &Worker,
+) -> Result<Action, Error> {
+    let context = &worker.context;
+    match release(&context.client, id, object).await? {
+        Release::Gone => Ok(Action::await_change()),
+        Release::Held(namespace, name) => {
+            let told = format!(
+                "is deleted when PushSecret {namespace}/{name} has taken back what it pushed here; delete that, or set its deletionPolicy to None"
+            );
+            let occurrence = Occurrence::normal("StillInUse", told);
+            let object = ObjectRef::from_obj(object).into();
+            context.events.publish(&object, occurrence).await;
+            let wait = retry_wait(count_failure(worker, id), LONGEST_RETRY, id);
+            Ok(Action::requeue(wait))
+        }
+    }
 }
 
 /// What its annotations ask for in vain: the store works without it.

@@ -291,10 +291,47 @@ async fn a_pushed_secret_follows_its_push_secret_and_goes_with_it() -> anyhow::R
             // What was patched in stays: applying names no template.
             place.apply(PUSH_TO_CLUSTER).await?;
             place.holds("one", &[("name", "U")]).await?;
+            let stores = place.objects("SecretStore");
+            delete_with_finalizer_of_eso(place, "here").await?;
+            wait::until("the store to say what it waits for", SOON, async || {
+                let events = place.kubectl.run(&["get", "events", "-n", &place.namespace]).await?;
+                ensure!(events.contains("StillInUse") && events.contains("/push has taken back"), "{events}");
+                Ok(())
+            })
+            .await?;
+            ensure!(stores.get_opt("here").await?.is_some(), "the PushSecret needs it");
             pushes.delete("push", &DeleteParams::default()).await?;
-            wait::until("what was pushed to go with its object", SOON, async || {
+            wait::until("what was pushed to go with its object, then the store", SOON, async || {
                 ensure!(place.secret("one").await?.is_none());
                 ensure!(pushes.get_opt("push").await?.is_none());
+                ensure!(stores.get_opt("here").await?.is_none());
+                Ok(())
+            })
+            .await
+        })
+        .await
+}
+
+/// Gives a store the finalizer that ESO leaves on it, and deletes it.
+async fn delete_with_finalizer_of_eso(place: &Place, name: &str) -> anyhow::Result<()> {
+    let stores = place.objects("SecretStore");
+    let finalizer = "secretstore.externalsecrets.io/finalizer";
+    let held = Patch::Merge(json!({"metadata": {"finalizers": [finalizer]}}));
+    stores.patch(name, &PatchParams::default(), &held).await?;
+    stores.delete(name, &DeleteParams::default()).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_store_that_eso_left_a_finalizer_on_goes() -> anyhow::Result<()> {
+    let world = world().await?;
+    world
+        .run("let-go", async |place| {
+            place.apply(PUSH).await?;
+            delete_with_finalizer_of_eso(place, "nowhere").await?;
+            wait::until("the store to go", SOON, async || {
+                let store = place.objects("SecretStore").get_opt("nowhere").await?;
+                ensure!(store.is_none(), "it is held");
                 Ok(())
             })
             .await

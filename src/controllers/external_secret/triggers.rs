@@ -4,18 +4,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::channel::mpsc::UnboundedSender;
 use futures::{Stream, StreamExt as _};
-use kube::api::{Api, PartialObjectMeta, Patch, PatchParams};
+use kube::api::{Api, PartialObjectMeta};
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::watcher::Event;
 use kube::{Resource as _, ResourceExt as _};
-use serde_json::json;
 
 use super::index::{Index, Indexed};
 use super::memory::Key;
 use super::pulse;
 use crate::api::v1::ExternalSecret;
 use crate::api::well_known::EXTERNAL_SECRET_FINALIZER;
-use crate::cluster::request::{Error, bounded};
+use crate::cluster::finalizer::take_off;
+use crate::cluster::request::Error;
 use crate::controllers::Context;
 use crate::controllers::caches::CachedStore;
 use crate::controllers::watch::Guarded;
@@ -168,27 +168,7 @@ pub(super) async fn release_finalizer(
     context: &Context,
     object: &ExternalSecret,
 ) -> Result<(), Error> {
-    let finalizers = object.finalizers();
-    let Some(position) = finalizers
-        .iter()
-        .position(|finalizer| finalizer == EXTERNAL_SECRET_FINALIZER)
-    else {
-        return Ok(());
-    };
-    let path = format!("/metadata/finalizers/{position}");
-    let patch = json!([
-        {"op": "test", "path": path, "value": EXTERNAL_SECRET_FINALIZER},
-        {"op": "remove", "path": path}
-    ]);
-    let patch: json_patch::Patch = serde_json::from_value(patch).expect("the patch must be one");
-    let api: Api<ExternalSecret> = Api::namespaced(
-        context.client.clone(),
-        &object.namespace().unwrap_or_default(),
-    );
-    let name = object.name_any();
-    let params = PatchParams::default();
-    match bounded(api.patch(&name, &params, &Patch::Json::<()>(patch))).await {
-        Err(error) if !error.is_not_found() => Err(error),
-        _ => Ok(()),
-    }
+    let namespace = object.namespace().unwrap_or_default();
+    let api: Api<ExternalSecret> = Api::namespaced(context.client.clone(), &namespace);
+    take_off(&api, object, EXTERNAL_SECRET_FINALIZER).await
 }

@@ -412,7 +412,7 @@ async fn sources(
             .await
             .map_err(|error| failed(error.to_string()))?;
         let stored = stored.ok_or_else(|| failed(format!("there is no Secret {name:?}")))?;
-        return Ok((vec![source(stored)], Vec::new()));
+        return Ok((vec![source(worker, stored)], Vec::new()));
     }
     let selector = secret
         .selector
@@ -420,11 +420,12 @@ async fn sources(
     let selector = Selector::try_from(selector).map_err(|error| failed(error.to_string()))?;
     let found = context.objects.list(namespace, &selector.to_string()).await;
     let found = found.map_err(|error| failed(error.to_string()))?;
-    let sources = found.into_iter().map(|(_, stored)| source(stored));
+    let sources = found.into_iter().map(|(_, stored)| source(worker, stored));
     Ok((sources.collect(), Vec::new()))
 }
 
-fn source(stored: Stored) -> Source {
+fn source(worker: &Worker, stored: Stored) -> Source {
+    worker.changed.read(stored.uid, stored.resource_version);
     let content = stored.content;
     Source {
         data: content.data,

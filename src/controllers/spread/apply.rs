@@ -3,12 +3,12 @@
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, Preconditions};
 use kube::{Resource, ResourceExt as _};
-use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use super::Spread;
 use super::plan::{Outcome, Plan};
 use crate::api::well_known::FORCE_SYNC_ANNOTATION;
+use crate::cluster::finalizer::take_off;
 use crate::cluster::request::{Error, bounded};
 use crate::controllers::Context;
 use crate::controllers::caches::Caches;
@@ -140,28 +140,4 @@ pub(super) async fn release<K: Spread>(
         take_off(&namespaces, &*namespace, &finalizer).await?;
     }
     Ok(())
-}
-
-async fn take_off<K>(api: &Api<K>, object: &impl Resource, finalizer: &str) -> Result<(), Error>
-where
-    K: Clone + std::fmt::Debug + DeserializeOwned,
-{
-    let position = object
-        .finalizers()
-        .iter()
-        .position(|name| name == finalizer);
-    let Some(position) = position else {
-        return Ok(());
-    };
-    let path = format!("/metadata/finalizers/{position}");
-    let patch = json!([
-        {"op": "test", "path": path, "value": finalizer},
-        {"op": "remove", "path": path}
-    ]);
-    let patch: json_patch::Patch = serde_json::from_value(patch).expect("the patch must be one");
-    let params = PatchParams::default();
-    match bounded(api.patch(&object.name_any(), &params, &Patch::Json::<()>(patch))).await {
-        Err(error) if !error.is_not_found() => Err(error),
-        _ => Ok(()),
-    }
 }
