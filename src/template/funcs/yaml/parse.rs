@@ -129,9 +129,8 @@ impl<'a> Reader<'a> {
             Event::Scalar(text, style, _, tag) => {
                 let tag = tag.map(|tag| tag.core_suffix().unwrap_or("!").to_owned());
                 let is_block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
-                // The parser ends a block's last line that the text does not.
-                let text = if is_block && self.is_at_end && !self.text.ends_with('\n') {
-                    text.trim_end_matches('\n')
+                let text = if is_block && self.is_at_end {
+                    self.without_added_break(&text)
                 } else {
                     &text
                 };
@@ -158,6 +157,21 @@ impl<'a> Reader<'a> {
             self.anchors.insert(id, value.clone());
         }
         Ok(value)
+    }
+
+    /// A block at the end of the text, of which the parser ends the last line even if the text does not. A last
+    /// line of spaces counts where some of them are the block's own.
+    fn without_added_break<'b>(&self, block: &'b str) -> &'b str {
+        let last = self.text.rsplit('\n').next().unwrap_or_default();
+        let lines = block.strip_suffix('\n').unwrap_or(block);
+        let own = lines.rsplit('\n').next().unwrap_or_default();
+        let is_blank = |line: &str| line.trim_matches(' ').is_empty();
+        let is_own = !is_blank(last) || lines.is_empty() || (!own.is_empty() && is_blank(own));
+        if is_own && !last.is_empty() {
+            block.trim_end_matches('\n')
+        } else {
+            block
+        }
     }
 
     fn mapping(&mut self) -> Parsed<Map> {
