@@ -291,25 +291,37 @@ async fn a_pushed_secret_follows_its_push_secret_and_goes_with_it() -> anyhow::R
             // What was patched in stays: applying names no template.
             place.apply(PUSH_TO_CLUSTER).await?;
             place.holds("one", &[("name", "U")]).await?;
-            let stores = place.objects("SecretStore");
-            delete_with_finalizer_of_eso(place, "here").await?;
-            wait::until("the store to say what it waits for", SOON, async || {
-                let events = place.kubectl.run(&["get", "events", "-n", &place.namespace]).await?;
-                ensure!(events.contains("StillInUse") && events.contains("/push has taken back"), "{events}");
-                Ok(())
-            })
-            .await?;
-            ensure!(stores.get_opt("here").await?.is_some(), "the PushSecret needs it");
-            pushes.delete("push", &DeleteParams::default()).await?;
-            wait::until("what was pushed to go with its object, then the store", SOON, async || {
-                ensure!(place.secret("one").await?.is_none());
-                ensure!(pushes.get_opt("push").await?.is_none());
-                ensure!(stores.get_opt("here").await?.is_none());
-                Ok(())
-            })
-            .await
+            a_store_goes_after_what_needs_it(place).await
         })
         .await
+}
+
+/// Deletes the store `here`, and with PushSecret `push` what holds it.
+async fn a_store_goes_after_what_needs_it(place: &Place) -> anyhow::Result<()> {
+    let (stores, pushes) = (place.objects("SecretStore"), alpha(place, "PushSecret"));
+    delete_with_finalizer_of_eso(place, "here").await?;
+    wait::until("the store to say what it waits for", SOON, async || {
+        let events = ["get", "events", "-n", &place.namespace];
+        let events = place.kubectl.run(&events).await?;
+        let told = events.contains("StillInUse") && events.contains("/push has taken back");
+        ensure!(told, "{events}");
+        Ok(())
+    })
+    .await?;
+    let store = stores.get_opt("here").await?;
+    ensure!(store.is_some(), "the PushSecret needs it");
+    pushes.delete("push", &DeleteParams::default()).await?;
+    wait::until(
+        "what was pushed to go with its object, then the store",
+        SOON,
+        async || {
+            ensure!(place.secret("one").await?.is_none());
+            ensure!(pushes.get_opt("push").await?.is_none());
+            ensure!(stores.get_opt("here").await?.is_none());
+            Ok(())
+        },
+    )
+    .await
 }
 
 /// Gives a store the finalizer that ESO leaves on it, and deletes it.
