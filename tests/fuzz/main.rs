@@ -169,8 +169,8 @@ fn is_accepted(go: &Rendered, ours: &Rendered) -> bool {
         // Go walks into the private fields of a version under a verb that is not for text.
         || holds(ours, "(*semver.Version=")
         || holds(go, "&semver.Version{")
-        // Go shows where in memory a version within a list is.
-        || (holds(go, "%!") && holds(go, "=[0x"))
+        // Go shows where in memory a version within a list or a dictionary is.
+        || (holds(go, "%!") && (holds(go, "=[0x") || holds(go, ":0x")))
         // The words of the YAML parsers.
         || (holds(go, "error converting YAML") && holds(ours, "error converting YAML"))
         // Go stops before what follows a scalar and misses a mapping, ours refuses what follows.
