@@ -30,14 +30,21 @@ fn integers(start: i64, stop: i64, step: i64) -> Outcome<Vec<i64>> {
     }
     let mut numbers = Vec::new();
     let mut number = start;
-    while if step < 0 {
-        number > stop
-    } else {
-        number < stop
-    } {
-        budget::spend(1)?;
-        numbers.push(number);
-        number = number.wrapping_add(step);
+    let is_before = |number: i64| {
+        if step < 0 {
+            number > stop
+        } else {
+            number < stop
+        }
+    };
+    while is_before(number) {
+        // As many as fit before the end; the step after the last may lead around.
+        let count = stop.abs_diff(number).div_ceil(step.unsigned_abs());
+        budget::spend(usize::try_from(count).unwrap_or(usize::MAX))?;
+        for _ in 0..count {
+            numbers.push(number);
+            number = number.wrapping_add(step);
+        }
     }
     Ok(numbers)
 }

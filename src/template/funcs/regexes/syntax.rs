@@ -1,8 +1,5 @@
 //! Go's syntax of regular expressions in that of the `regex` library.
 
-use std::iter::Peekable;
-use std::str::Chars;
-
 /// What Go says of a part that it does not know, and the part.
 type Unknown = (&'static str, String);
 
@@ -18,17 +15,16 @@ const NAMED_CLASSES: &[&str] = &[
 /// What Go says of the first escape, or the first named class, that it does not know.
 pub(super) fn in_our_syntax(pattern: &str) -> Result<String, Unknown> {
     let mut out = String::new();
-    let mut rest = pattern.chars().peekable();
+    let mut rest = pattern;
     let mut class = false;
-    while let Some(character) = rest.next() {
+    let tail = tail(pattern);
+    while let Some(character) = take(&mut rest) {
         match character {
-            '\\' => match rest.next() {
+            '\\' => match take(&mut rest) {
                 Some('Q') if !class => {
-                    let text: String = rest.collect();
-                    let (literal, after) = text.split_once("\\E").unwrap_or((&text, ""));
+                    let (literal, after) = rest.split_once("\\E").unwrap_or((rest, ""));
                     out.push_str(&regex::escape(literal));
-                    out.push_str(&in_our_syntax(after)?);
-                    return Ok(out);
+                    rest = after;
                 }
                 Some(letter @ ('d' | 'w' | 's' | 'D' | 'W' | 'S')) => {
                     out.push_str(ascii_class(letter, class));
@@ -42,21 +38,20 @@ pub(super) fn in_our_syntax(pattern: &str) -> Result<String, Unknown> {
                 }
                 Some(other) => {
                     out.extend(['\\', other]);
-                    if matches!(other, 'p' | 'P' | 'x') {
-                        out.extend(rest.next_if_eq(&'{'));
+                    if matches!(other, 'p' | 'P' | 'x') && take_if(&mut rest, '{') {
+                        out.push('{');
                     }
                 }
                 None => out.push('\\'),
             },
-            '[' if class && rest.peek() != Some(&':') => out.push_str(r"\["),
-            '[' if class => out.push_str(&named_class(&mut rest)?),
+            '[' if class => out.push_str(named_class(pattern, &mut rest, tail)?),
             '[' => {
                 class = true;
                 out.push('[');
-                if rest.next_if_eq(&'^').is_some() {
+                if take_if(&mut rest, '^') {
                     out.push('^');
                 }
-                if rest.next_if_eq(&']').is_some() {
+                if take_if(&mut rest, ']') {
                     out.push_str(r"\]");
                 }
             }
@@ -64,7 +59,7 @@ pub(super) fn in_our_syntax(pattern: &str) -> Result<String, Unknown> {
                 class = false;
                 out.push(']');
             }
-            '{' if !class && !is_repetition(rest.clone()) => out.push_str(r"\{"),
+            '{' if !class && !is_repetition(rest.chars()) => out.push_str(r"\{"),
             '&' | '~' if class => out.extend(['\\', character]),
             other => out.push(other),
         }
@@ -72,20 +67,41 @@ pub(super) fn in_our_syntax(pattern: &str) -> Result<String, Unknown> {
     Ok(out)
 }
 
-/// What a bracket within brackets begins: a class between `[:` and `:]`, or without the latter only itself.
-fn named_class(rest: &mut Peekable<Chars<'_>>) -> Result<String, Unknown> {
-    let ahead: String = rest.clone().skip(1).collect();
-    let Some((name, _)) = ahead.split_once(":]") else {
-        return Ok(r"\[".to_owned());
+/// How many bytes there are from the last `:]` on, so that none is looked for in vain at every bracket.
+fn tail(pattern: &str) -> usize {
+    let last = pattern.rfind(":]");
+    last.map_or(usize::MAX, |last| pattern.len() - last)
+}
+
+fn take(rest: &mut &str) -> Option<char> {
+    let mut characters = rest.chars();
+    let first = characters.next();
+    *rest = characters.as_str();
+    first
+}
+
+fn take_if(rest: &mut &str, wanted: char) -> bool {
+    let after = rest.strip_prefix(wanted);
+    *rest = after.unwrap_or(rest);
+    after.is_some()
+}
+
+/// What a bracket within brackets begins, of which `rest` is what follows: a class between `[:` and `:]`, or else only
+/// itself.
+fn named_class<'p>(pattern: &'p str, rest: &mut &'p str, tail: usize) -> Result<&'p str, Unknown> {
+    let start = pattern.len() - rest.len() - 1;
+    let after = rest.strip_prefix(':').filter(|after| after.len() >= tail);
+    let name = after.and_then(|after| after.split_once(":]"));
+    let Some((name, after)) = name else {
+        return Ok(r"\[");
     };
-    let class = format!("[:{name}:]");
-    if !NAMED_CLASSES.contains(&name.strip_prefix('^').unwrap_or(name)) {
-        return Err(("invalid character class range", class));
+    *rest = after;
+    let class = &pattern[start..pattern.len() - after.len()];
+    if NAMED_CLASSES.contains(&name.strip_prefix('^').unwrap_or(name)) {
+        Ok(class)
+    } else {
+        Err(("invalid character class range", class.to_owned()))
     }
-    for _ in class.chars().skip(1) {
-        rest.next();
-    }
-    Ok(class)
 }
 
 /// The first repetition that is repeated, as in `a**`, up to the end of the second operator: Go refuses it.
@@ -93,13 +109,14 @@ pub(super) fn stacked_repetitions(pattern: &str) -> Option<&str> {
     let mut at = 0;
     // Where the operator began that ended just before `at`, and whether there is something to repeat.
     let (mut last, mut has_operand) = (None, false);
+    let tail = tail(pattern);
     while let Some(character) = pattern[at..].chars().next() {
         let rest = &pattern[at..];
         let operator = match character {
             '*' | '+' | '?' => 1,
             '{' if is_repetition(rest[1..].chars()) => rest.find('}').map_or(1, |end| end + 1),
             _ => {
-                at += token_length(rest);
+                at += token_length(rest, tail);
                 (last, has_operand) = (None, !matches!(character, '(' | '|'));
                 continue;
             }
@@ -119,7 +136,7 @@ pub(super) fn stacked_repetitions(pattern: &str) -> Option<&str> {
 }
 
 /// Length of the escape, the class, the head of a group or the character that `rest` starts with.
-fn token_length(rest: &str) -> usize {
+fn token_length(rest: &str, tail: usize) -> usize {
     let until = |from: usize, end: &str| {
         let found = rest.get(from..).and_then(|rest| rest.find(end));
         found.map_or(rest.len(), |at| from + at + end.len())
@@ -128,23 +145,23 @@ fn token_length(rest: &str) -> usize {
         [b'\\', b'Q', ..] => until(2, "\\E"),
         [b'\\', b'p' | b'P' | b'x', b'{', ..] => until(3, "}"),
         [b'\\', ..] => rest.char_indices().nth(2).map_or(rest.len(), |(at, _)| at),
-        [b'[', ..] => class_length(rest),
+        [b'[', ..] => class_length(rest, tail),
         [b'(', b'?', ..] => 2,
         _ => rest.chars().next().map_or(0, char::len_utf8),
     }
 }
 
 /// Length of the class in brackets that `rest` starts with.
-fn class_length(rest: &str) -> usize {
+fn class_length(rest: &str, tail: usize) -> usize {
     let mut at = if rest.starts_with("[^") { 2 } else { 1 };
     let first = at;
     while let Some(character) = rest[at..].chars().next() {
         match character {
             ']' if at > first => return at + 1,
-            '[' if rest[at..].starts_with("[:") => {
+            '[' if rest[at..].starts_with("[:") && rest.len() - at >= tail => {
                 at += rest[at..].find(":]").map_or(2, |end| end + 2);
             }
-            '\\' => at += token_length(&rest[at..]),
+            '\\' => at += token_length(&rest[at..], tail),
             other => at += other.len_utf8(),
         }
     }
