@@ -218,6 +218,11 @@ fn count_failure(worker: &Worker, id: &StoreId) -> u32 {
     *count
 }
 
+fn forget_failures(worker: &Worker, id: &StoreId) {
+    let failures = worker.failures.lock();
+    failures.unwrap_or_else(PoisonError::into_inner).remove(id);
+}
+
 fn reconcile<K: StoreObject>(
     object: Arc<Guarded<K>>,
     worker: Arc<Worker>,
@@ -299,11 +304,7 @@ async fn pass<K: StoreObject>(object: &Guarded<K>, worker: &Worker) -> Result<Ac
     let id = &cached.store.id;
     Ok(Action::requeue(match verdict {
         Ok(_) => {
-            worker
-                .failures
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .remove(id);
+            forget_failures(worker, id);
             interval
                 .and_then(|interval| Duration::try_from(interval).ok())
                 .unwrap_or(context.options.store_interval)
@@ -320,7 +321,10 @@ async fn let_go<K: StoreObject>(
 ) -> Result<Action, Error> {
     let context = &worker.context;
     match release(&context.client, id, object).await? {
-        Release::Gone => Ok(Action::await_change()),
+        Release::Gone => {
+            forget_failures(worker, id);
+            Ok(Action::await_change())
+        }
         Release::Held(namespace, name) => {
             let told = format!(
                 "is deleted when PushSecret {namespace}/{name} has taken back what it pushed here; delete that, or set its deletionPolicy to None"
