@@ -34,6 +34,8 @@ pub(crate) mod ports;
 pub(crate) mod reviews;
 #[path = "support/scenario.rs"]
 pub(crate) mod scenario;
+#[path = "support/script.rs"]
+pub(crate) mod script;
 #[path = "support/shared.rs"]
 pub(crate) mod shared;
 #[path = "support/wait.rs"]

@@ -1,17 +1,16 @@
 //! moto on loopback, with users and roles whose policies it enforces.
 
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 use aws_sdk_secretsmanager::config::{BehaviorVersion, Credentials, Region};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
 use crate::support::daemon::Daemon;
 use crate::support::workdir::Workdir;
-use crate::support::{ports, repository, wait};
+use crate::support::{ports, script, wait};
 
 /// How long the server may take to start on a loaded machine.
 const READY_WITHIN: Duration = Duration::from_mins(1);
@@ -65,7 +64,8 @@ pub(crate) async fn shared() -> &'static Server {
 
 impl Server {
     async fn start() -> anyhow::Result<Self> {
-        let packages = tokio::task::spawn_blocking(install).await??;
+        let packages =
+            tokio::task::spawn_blocking(|| script::path_from("tests/aws/build.sh")).await??;
         let workdir = Workdir::new("latchkey-aws-")?;
         let [port] = ports::free()?;
         let mut command = Command::new(packages.join("bin/python"));
@@ -247,19 +247,4 @@ fn plain() -> aws_smithy_runtime_api::client::http::SharedHttpClient {
     Builder::new()
         .tls_provider(tls::Provider::Rustls(crypto))
         .build_https()
-}
-
-/// Installs the server if needed and returns the folder that holds it.
-fn install() -> anyhow::Result<PathBuf> {
-    let script = repository().join("tests/aws/build.sh");
-    let output = Command::new(&script)
-        .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
-        .output()
-        .with_context(|| format!("failed to run {}", script.display()))?;
-    if !output.status.success() {
-        bail!("failed to install moto; see the messages above");
-    }
-    let folder = String::from_utf8(output.stdout)?;
-    Ok(PathBuf::from(folder.trim()))
 }

@@ -1,25 +1,18 @@
 //! The server, and a store of it.
 
 use std::net::SocketAddr;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::ensure;
 use latchkey::model::secret_store::Store;
 use latchkey::providers::SecretsClient;
-use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose,
-};
-use serde_json::json;
+use rcgen::{CertificateParams, KeyPair};
 
-use crate::cloud_bench::{CloudBench, set};
-use crate::clouds::entra::{Application, TENANT};
-use crate::clouds::held;
-use crate::provider_double::store;
+use crate::cloud_bench::{CloudBench, azure_store};
 use crate::support::daemon::Daemon;
 use crate::support::workdir::Workdir;
-use crate::support::{ports, repository, wait};
+use crate::support::{pki, ports, script, wait};
 
 /// Host of the vault.
 const HOST: &str = "main.vault.azure.net";
@@ -42,7 +35,8 @@ impl KeyVault {
     }
 
     async fn try_start() -> anyhow::Result<Self> {
-        let program = tokio::task::spawn_blocking(build).await??;
+        let program =
+            tokio::task::spawn_blocking(|| script::path_from("tests/azure/build.sh")).await??;
         let workdir = Workdir::new("latchkey-key-vault-")?;
         let (ca, certificate, key) = certificates()?;
         let [port] = ports::free()?;
@@ -68,7 +62,7 @@ impl KeyVault {
             trusted.extend_from_slice(ca.as_bytes());
         })
         .await;
-        let store = store_with_login(&bench);
+        let store = azure_store(&bench);
         Ok(Self {
             bench,
             store,
@@ -82,48 +76,11 @@ impl KeyVault {
     }
 }
 
-/// A store that logs in with a client secret, and an application that has it.
-fn store_with_login(bench: &CloudBench) -> Arc<Store> {
-    let login = [("id", "app-1"), ("secret", "hunter2-login")];
-    set(&bench.cluster.secrets, "team/sp", &login);
-    let application = Application {
-        secret: Some("hunter2-login".to_owned()),
-        ..Application::default()
-    };
-    held(&bench.world.entra)
-        .applications
-        .insert("app-1".to_owned(), application);
-    store(
-        json!({"azurekv": {"vaultUrl": format!("https://{HOST}"), "tenantId": TENANT, "authSecretRef": {
-            "clientId": {"name": "sp", "key": "id"},
-            "clientSecret": {"name": "sp", "key": "secret"},
-        }}}),
-    )
-}
-
 /// A CA, the vault's certificate and its key; PEM.
 fn certificates() -> anyhow::Result<(String, String, String)> {
-    let mut authority = CertificateParams::default();
-    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    let name = "latchkey test key vault";
-    authority.distinguished_name.push(DnType::CommonName, name);
-    let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate()?)?;
+    let authority = pki::authority("latchkey test key vault")?;
     let key = KeyPair::generate()?;
     let leaf = CertificateParams::new(vec![HOST.to_owned()])?;
     let leaf = leaf.signed_by(&key, &authority)?;
     Ok((authority.pem(), leaf.pem(), key.serialize_pem()))
-}
-
-/// Builds the server if needed and returns its path.
-fn build() -> anyhow::Result<String> {
-    let output = Command::new(repository().join("tests/azure/build.sh"))
-        .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
-        .output()?;
-    ensure!(
-        output.status.success(),
-        "tests/azure/build.sh failed; see above"
-    );
-    Ok(String::from_utf8(output.stdout)?.trim().to_owned())
 }

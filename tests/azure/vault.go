@@ -83,6 +83,16 @@ func version[T any](all map[string][]T, identifier func(T) string, name, wanted 
 	return found, false
 }
 
+// take removes all versions of an object and gives the newest.
+func take[T any](all map[string][]T, name string) (newest T, ok bool) {
+	kept := all[name]
+	if len(kept) == 0 {
+		return newest, false
+	}
+	delete(all, name)
+	return kept[len(kept)-1], true
+}
+
 func (v *vault) getSecret(_ context.Context, name, wanted string, _ *azsecrets.GetSecretOptions) (resp azfake.Responder[azsecrets.GetSecretResponse], errResp azfake.ErrorResponder) {
 	secret, ok := version(v.secretsKept, func(one azsecrets.Secret) string { return string(*one.ID) }, name, wanted)
 	if !ok {
@@ -112,13 +122,11 @@ func (v *vault) setSecret(_ context.Context, name string, sent azsecrets.SetSecr
 }
 
 func (v *vault) deleteSecret(_ context.Context, name string, _ *azsecrets.DeleteSecretOptions) (resp azfake.Responder[azsecrets.DeleteSecretResponse], errResp azfake.ErrorResponder) {
-	kept := v.secretsKept[name]
-	if len(kept) == 0 {
+	newest, ok := take(v.secretsKept, name)
+	if !ok {
 		errResp.SetResponseError(http.StatusNotFound, "SecretNotFound")
 		return
 	}
-	newest := kept[len(kept)-1]
-	delete(v.secretsKept, name)
 	gone := azsecrets.DeletedSecret{ID: newest.ID, Attributes: newest.Attributes, Tags: newest.Tags}
 	resp.SetResponse(http.StatusOK, azsecrets.DeleteSecretResponse{DeletedSecret: gone}, nil)
 	return
@@ -201,13 +209,11 @@ func leafOf(sent azcertificates.ImportCertificateParameters) []byte {
 }
 
 func (v *vault) deleteCertificate(_ context.Context, name string, _ *azcertificates.DeleteCertificateOptions) (resp azfake.Responder[azcertificates.DeleteCertificateResponse], errResp azfake.ErrorResponder) {
-	kept := v.certificatesKept[name]
-	if len(kept) == 0 {
+	newest, ok := take(v.certificatesKept, name)
+	if !ok {
 		errResp.SetResponseError(http.StatusNotFound, "CertificateNotFound")
 		return
 	}
-	newest := kept[len(kept)-1]
-	delete(v.certificatesKept, name)
 	gone := azcertificates.DeletedCertificate{ID: newest.ID, Attributes: newest.Attributes, Tags: newest.Tags}
 	resp.SetResponse(http.StatusOK, azcertificates.DeleteCertificateResponse{DeletedCertificate: gone}, nil)
 	return
@@ -238,13 +244,11 @@ func (v *vault) importKey(_ context.Context, name string, sent azkeys.ImportKeyP
 }
 
 func (v *vault) deleteKey(_ context.Context, name string, _ *azkeys.DeleteKeyOptions) (resp azfake.Responder[azkeys.DeleteKeyResponse], errResp azfake.ErrorResponder) {
-	kept := v.keysKept[name]
-	if len(kept) == 0 {
+	newest, ok := take(v.keysKept, name)
+	if !ok {
 		errResp.SetResponseError(http.StatusNotFound, "KeyNotFound")
 		return
 	}
-	newest := kept[len(kept)-1]
-	delete(v.keysKept, name)
 	resp.SetResponse(http.StatusOK, azkeys.DeleteKeyResponse{DeletedKey: azkeys.DeletedKey{Key: newest.Key, Attributes: newest.Attributes, Tags: newest.Tags}}, nil)
 	return
 }

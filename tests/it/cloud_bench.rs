@@ -13,10 +13,14 @@ use latchkey::providers::{self, ClientContext, Options, Registry, SecretsClient}
 use latchkey::secret::{SecretBytes, SecretMap};
 use serde_json::{Value, json};
 
+use crate::clouds::entra::{Application, TENANT};
 use crate::clouds::serve::Server;
 use crate::clouds::tokens::Issuer;
 use crate::clouds::{World, held};
-use crate::provider_double::Time;
+use crate::provider_double::{Time, store};
+
+/// The Key Vault of the doubles.
+pub(crate) const VAULT: &str = "https://main.vault.azure.net";
 
 /// Issuer of the cluster's ServiceAccount tokens.
 pub(crate) const CLUSTER: &str = "https://cluster.test";
@@ -175,6 +179,28 @@ impl CloudBench {
         let client = self.client_in(store, &store.id.namespace, second).await;
         client.expect("the store must be legal")
     }
+}
+
+/// A store of a Key Vault that logs in with a client secret, and an application that has it.
+pub(crate) fn azure_store(bench: &CloudBench) -> Arc<Store> {
+    set(
+        &bench.cluster.secrets,
+        "team/sp",
+        &[("id", "app-1\n"), ("secret", "hunter2-login")],
+    );
+    let application = Application {
+        secret: Some("hunter2-login".to_owned()),
+        ..Application::default()
+    };
+    held(&bench.world.entra)
+        .applications
+        .insert("app-1".to_owned(), application);
+    store(
+        json!({"azurekv": {"vaultUrl": VAULT, "tenantId": TENANT, "authSecretRef": {
+            "clientId": {"name": "sp", "key": "id"},
+            "clientSecret": {"name": "sp", "key": "secret"},
+        }}}),
+    )
 }
 
 /// Pushes the value of `secret_key` (empty is all) of `data` to `key`.

@@ -10,42 +10,19 @@ use latchkey::providers::{ErrorKind, Validation};
 use regex::Regex;
 use serde_json::{Value, json};
 
-use crate::cloud_bench::{CLUSTER, CloudBench, push, set, target};
+use crate::cloud_bench::{CLUSTER, CloudBench, VAULT, azure_store, push, set, target};
 use crate::clouds::entra::{Application, TENANT};
 use crate::clouds::held;
 use crate::provider_contract;
 use crate::provider_double::{key, property, store, store_of, text, texts};
 
 const LOGIN: &str = "/aaaaaaaa-0000-4000-8000-000000000001/oauth2/v2.0/token";
-const VAULT: &str = "https://main.vault.azure.net";
 
 /// A store that logs in with a client secret, and an application that has it.
 pub(crate) async fn with_secret() -> (CloudBench, Arc<Store>) {
     let bench = CloudBench::new().await;
-    let store = prepared(&bench);
+    let store = azure_store(&bench);
     (bench, store)
-}
-
-/// The same on a bench that stands.
-pub(crate) fn prepared(bench: &CloudBench) -> Arc<Store> {
-    set(
-        &bench.cluster.secrets,
-        "team/sp",
-        &[("id", "app-1\n"), ("secret", "hunter2-login")],
-    );
-    let application = Application {
-        secret: Some("hunter2-login".to_owned()),
-        ..Application::default()
-    };
-    held(&bench.world.entra)
-        .applications
-        .insert("app-1".to_owned(), application);
-    store(
-        json!({"azurekv": {"vaultUrl": VAULT, "tenantId": TENANT, "authSecretRef": {
-            "clientId": {"name": "sp", "key": "id"},
-            "clientSecret": {"name": "sp", "key": "secret"},
-        }}}),
-    )
 }
 
 fn put(bench: &CloudBench, name: &str, value: &str, tags: &Value) -> String {

@@ -5,10 +5,10 @@ use std::time::Duration;
 use latchkey::providers::ErrorKind;
 use serde_json::json;
 
-use crate::cloud_bench::{CloudBench, set};
+use crate::cloud_bench::{CloudBench, azure_store, set};
 use crate::clouds::tokens::Issuer;
 use crate::clouds::{Answer, Fault, entra, held};
-use crate::provider_azurekv::{prepared, with_secret};
+use crate::provider_azurekv::with_secret;
 use crate::provider_double::{key, store, text};
 
 const SECRET: &str = "hunter2";
@@ -40,7 +40,7 @@ async fn each_failure_has_its_kind_and_time_and_names_no_value() {
             }
         })
         .await;
-        let store = prepared(&bench);
+        let store = azure_store(&bench);
         held(&bench.world.vault).put("word", "hunter2-word", &json!({}));
         let client = bench.client(&store, 0).await;
         client.validate().await.unwrap();
@@ -66,7 +66,7 @@ async fn each_failure_has_its_kind_and_time_and_names_no_value() {
 #[tokio::test]
 async fn a_server_without_a_trusted_certificate_sees_no_credentials() {
     let bench = CloudBench::with(|http| http.ca_bundle = None).await;
-    let store = prepared(&bench);
+    let store = azure_store(&bench);
     let error = bench
         .client(&store, 0)
         .await

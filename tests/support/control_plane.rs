@@ -2,17 +2,17 @@
 
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 
 use super::daemon::Daemon;
 use super::kubectl::Kubectl;
 use super::metrics::Samples;
 use super::pki::Pki;
 use super::workdir::Workdir;
-use super::{ports, repository, wait};
+use super::{ports, script, wait};
 
 /// How long a part may take to become ready: two seconds are usual, a loaded machine needs more.
 const READY_WITHIN: Duration = Duration::from_mins(2);
@@ -250,17 +250,7 @@ pub(crate) async fn install_crds(kubectl: &Kubectl) -> anyhow::Result<()> {
 
 /// Builds the programs unless that was done before; progress goes to our stderr.
 pub(crate) fn build() -> anyhow::Result<PathBuf> {
-    let script = repository().join("tests/controlplane/build.sh");
-    let output = Command::new(&script)
-        .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
-        .output()
-        .with_context(|| format!("failed to run {}", script.display()))?;
-    if !output.status.success() {
-        bail!("failed to build the control plane; see the messages above");
-    }
-    let folder = String::from_utf8(output.stdout)?;
-    Ok(PathBuf::from(folder.trim()))
+    script::path_from("tests/controlplane/build.sh")
 }
 
 fn http_client(pki: &Pki) -> anyhow::Result<reqwest::Client> {

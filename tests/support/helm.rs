@@ -1,13 +1,12 @@
 //! Helm, as a user has it.
 
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
 
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
 
 use super::control_plane::ControlPlane;
 use super::kubectl::output_of;
-use super::repository;
+use super::{repository, script};
 
 /// Runs Helm against one cluster, with folders of its own.
 #[derive(Clone, Debug)]
@@ -20,7 +19,8 @@ pub(crate) struct Helm {
 impl Helm {
     /// Builds Helm unless that was done before.
     pub(crate) async fn new(plane: &ControlPlane) -> anyhow::Result<Self> {
-        let program = tokio::task::spawn_blocking(build).await??;
+        let program =
+            tokio::task::spawn_blocking(|| script::path_from("tests/helm/build.sh")).await??;
         Ok(Self {
             program,
             kubeconfig: plane.kubeconfig().to_owned(),
@@ -46,14 +46,4 @@ impl Helm {
 pub(crate) fn chart() -> anyhow::Result<String> {
     let path = repository().join("charts/latchkey");
     Ok(path.to_str().context("must be UTF-8")?.to_owned())
-}
-
-fn build() -> anyhow::Result<PathBuf> {
-    let output = Command::new(repository().join("tests/helm/build.sh"))
-        .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
-        .output()
-        .context("failed to run tests/helm/build.sh")?;
-    ensure!(output.status.success(), "failed to build Helm; see above");
-    Ok(PathBuf::from(String::from_utf8(output.stdout)?.trim()))
 }

@@ -7,6 +7,18 @@ use rcgen::{
     KeyPair, KeyUsagePurpose, SanType,
 };
 
+/// A new CA of that name. Its leaves must be named differently: one of the same name would pass for its own issuer.
+pub(crate) fn authority(name: &str) -> anyhow::Result<CertifiedIssuer<'static, KeyPair>> {
+    let mut authority = CertificateParams::default();
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    authority.distinguished_name.push(DnType::CommonName, name);
+    Ok(CertifiedIssuer::self_signed(
+        authority,
+        KeyPair::generate()?,
+    )?)
+}
+
 /// A CA, an API server certificate of it, and the key that signs service account tokens; all PEM.
 pub(crate) struct Pki {
     /// Certificate of the CA.
@@ -24,13 +36,7 @@ pub(crate) struct Pki {
 impl Pki {
     /// Makes new ones; the server certificate is for loopback, `addresses` and the service's names.
     pub(crate) fn generate(addresses: &[Ipv4Addr]) -> anyhow::Result<Self> {
-        let mut authority = CertificateParams::default();
-        authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        authority
-            .distinguished_name
-            .push(DnType::CommonName, "latchkey test cluster");
-        let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate()?)?;
+        let authority = authority("latchkey test cluster")?;
 
         let mut server = CertificateParams::new(vec![
             "localhost".to_owned(),

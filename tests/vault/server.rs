@@ -1,21 +1,17 @@
 //! A server of Vault or OpenBao in development mode on loopback, with a second listener that speaks TLS.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail, ensure};
-use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
-    KeyPair, KeyUsagePurpose, SanType,
-};
+use anyhow::{Context as _, ensure};
+use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, KeyPair, SanType};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
 use crate::support::daemon::Daemon;
 use crate::support::workdir::Workdir;
-use crate::support::{ports, repository, wait};
+use crate::support::{pki, ports, script, wait};
 
 /// Token with every right.
 pub(crate) const ROOT: &str = "root";
@@ -104,8 +100,8 @@ async fn shared_in(cell: &'static Shared, product: Product) -> &'static Server {
 
 impl Server {
     async fn start(product: Product) -> anyhow::Result<Self> {
-        let (program, script) = product.program();
-        let programs = tokio::task::spawn_blocking(|| folder_of(script)).await??;
+        let (program, brought_by) = product.program();
+        let programs = tokio::task::spawn_blocking(|| script::path_from(brought_by)).await??;
         let workdir = Workdir::new(&format!("latchkey-{program}-"))?;
         let [port, cluster_port, tls_port] = ports::free()?;
         let pki = Pki::generate()?;
@@ -261,13 +257,7 @@ impl Server {
 
 impl Pki {
     fn generate() -> anyhow::Result<Self> {
-        let mut authority = CertificateParams::default();
-        authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        authority
-            .distinguished_name
-            .push(DnType::CommonName, "latchkey test vault");
-        let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate()?)?;
+        let authority = pki::authority("latchkey test vault")?;
         let leaf = |name: &str, usage| -> anyhow::Result<(String, String)> {
             let mut leaf = CertificateParams::default();
             leaf.distinguished_name.push(DnType::CommonName, name);
@@ -287,19 +277,4 @@ impl Pki {
             server_key,
         })
     }
-}
-
-/// Runs the script that builds or installs a server if needed, and returns the folder that holds it.
-fn folder_of(script: &str) -> anyhow::Result<PathBuf> {
-    let script = repository().join(script);
-    let output = Command::new(&script)
-        .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
-        .output()
-        .with_context(|| format!("failed to run {}", script.display()))?;
-    if !output.status.success() {
-        bail!("{} failed; see the messages above", script.display());
-    }
-    let folder = String::from_utf8(output.stdout)?;
-    Ok(PathBuf::from(folder.trim()))
 }
